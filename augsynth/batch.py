@@ -1,0 +1,112 @@
+"""What flows between the parts: `Batch`, and finding the image inside a user's sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from augsynth.provenance import Provenance
+
+IMAGE_KEYS = ("image", "img", "pixel_values")
+Path = int | str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B samples: image `(B, C, H, W)` float32 in [0, 1], label `(B,)` int64, synthetic `(B,)` bool, index `(B,)` int64.
+
+    provenance: one entry per sample; None for a real one.
+    """
+
+    image: torch.Tensor
+    label: torch.Tensor
+    synthetic: torch.Tensor
+    provenance: tuple[Provenance | None, ...]
+    index: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return int(self.label.shape[0])
+
+
+def is_image(value: Any) -> bool:
+    """Tell whether `value` can be an image: PIL, an array or tensor of at least two dimensions."""
+    if isinstance(value, (torch.Tensor, np.ndarray)):
+        return value.ndim >= 2
+    return is_pil(value)
+
+
+def is_pil(value: Any) -> bool:
+    """Tell a PIL image without importing PIL, which a tensor-only user may not have loaded."""
+    return any(cls.__module__ == "PIL.Image" and cls.__name__ == "Image" for cls in type(value).__mro__)
+
+
+def find_image(sample: Any, key: Path = None) -> Path:
+    """Return where the image stands in a sample: None (the sample itself), a position, a dict key or a field name.
+
+    key: the user's explicit answer, checked and returned. A tuple is `(image,)` or `(image, label)`; any other tuple
+    with several images, and a dict without one of the usual keys, needs it. Raises TypeError naming what was seen.
+    """
+    if key is not None:
+        get_image(sample, key)
+        return key
+    if is_image(sample):
+        return None
+    if isinstance(sample, Mapping):
+        found: list[Any] = [name for name in IMAGE_KEYS if name in sample and is_image(sample[name])]
+    elif isinstance(sample, (tuple, list)):
+        fields = getattr(sample, "_fields", range(len(sample)))
+        found = [name for name, value in zip(fields, sample, strict=True) if is_image(value)]
+    else:
+        raise TypeError(f"no image in a sample of type {type(sample).__name__}; give a tensor, array, PIL image, tuple or dict")
+    if len(found) != 1:
+        what = f"{len(found)} images" if found else "no image"
+        raise TypeError(f"{what} found in {describe(sample)}; say which entry is the image with key=")
+    path: Path = found[0]
+    return path
+
+
+def get_image(sample: Any, path: Path) -> Any:
+    """Return the image at `path` (from `find_image`). Raises TypeError when nothing stands there."""
+    if path is None:
+        return sample
+    try:
+        return getattr(sample, path) if isinstance(path, str) and hasattr(sample, "_fields") else sample[path]
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise TypeError(f"key={path!r} is not in {describe(sample)}") from None
+
+
+def set_image(sample: Any, path: Path, image: Any) -> Any:
+    """Return a sample of the same type with `image` at `path`; the given one is not changed."""
+    if path is None:
+        return image
+    if isinstance(sample, Mapping):
+        return type(sample)({**sample, path: image})  # type: ignore[call-arg]
+    if hasattr(sample, "_fields"):
+        field = path if isinstance(path, str) else sample._fields[path]
+        return sample._replace(**{field: image})
+    assert isinstance(path, int)
+    items = list(sample)
+    items[path] = image
+    return type(sample)(items)
+
+
+def describe(sample: Any) -> str:
+    """Name a sample's entries and types, for error messages."""
+    if isinstance(sample, Mapping):
+        return "a dict with " + ", ".join(f"{key!r}: {_kind(value)}" for key, value in sample.items())
+    if isinstance(sample, (tuple, list)):
+        return f"a {type(sample).__name__} of (" + ", ".join(map(_kind, sample)) + ")"
+    return _kind(sample)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (torch.Tensor, np.ndarray)):
+        return f"{type(value).__name__}{tuple(value.shape)} {value.dtype}"
+    if is_pil(value):
+        return f"PIL image {value.mode} {value.size[0]}x{value.size[1]}"
+    return type(value).__name__

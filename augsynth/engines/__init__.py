@@ -1,0 +1,1 @@
+"""Engines render fused runs: `opencv` on the CPU, `torch` anywhere."""

@@ -1,0 +1,44 @@
+"""The output stage that every engine renders last: value range, Normalize, dtype."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from augsynth.transforms.base import Array
+
+
+@dataclass(frozen=True)
+class Output:
+    """white: the input's value for 1.0 (255 or 1). mean, std: of Normalize, or None. dtype: what comes out."""
+
+    white: float
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    dtype: torch.dtype
+
+    @property
+    def is_integer(self) -> bool:
+        """True when uint8 comes out, in 0 to 255."""
+        return self.dtype == torch.uint8
+
+    def affine(self, channels: int) -> tuple[Array, Array]:
+        """Return scale and offset `(C,)` from input values to output values. Raises ValueError on a wrong channel count."""
+        if self.mean is None or self.std is None:
+            return np.full(channels, (255.0 if self.is_integer else 1.0) / self.white), np.zeros(channels)
+        mean, std = np.asarray(self.mean), np.asarray(self.std)
+        if {len(mean), len(std)} - {1, channels}:
+            raise ValueError(
+                f"Normalize: mean and std have {len(mean)} and {len(std)} entries for images of {channels} channels"
+            )
+        mean, std = np.broadcast_to(mean, (channels,)), np.broadcast_to(std, (channels,))
+        return 1.0 / (self.white * std), -mean / std
+
+
+def fill_values(fill: tuple[float, ...], channels: int, what: str) -> Array:
+    """Spread a fill over C channels. Raises ValueError when it has another number of entries."""
+    if len(fill) not in (1, channels):
+        raise ValueError(f"{what} has {len(fill)} entries for images of {channels} channels")
+    return np.broadcast_to(np.asarray(fill, np.float64), (channels,))

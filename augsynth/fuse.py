@@ -1,0 +1,304 @@
+"""From a drawn program to runs: neighbouring geometry becomes one homography, neighbouring colour one pass.
+
+Everything here is arithmetic on small arrays for the whole batch; engines only move pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from augsynth.program import COLOR, GEOMETRY, Program
+from augsynth.transforms.base import INTERPOLATIONS, Array, Border, Color, Geometric, Pixelwise
+
+NEAREST, BILINEAR, BICUBIC = range(3)
+COPY, RESIZE, WARP = range(3)
+_EDGE = Border("edge")
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One resample for R samples. All arrays have R rows; boxes are top, left, bottom, right in whole pixels.
+
+    path: COPY (flip, quarter turn, whole-pixel window), RESIZE (of `box` to `full`, then the window at `offset`) or
+    WARP (`box` shrunk to `full` by an antialiasing filter, then `matrix`, from output to shrunk coordinates).
+    transpose: the source's x and y are swapped first; flip_y and flip_x come last.
+    """
+
+    rows: Array
+    path: Array
+    transpose: Array
+    box: Array
+    full: Array
+    offset: Array
+    size: Array
+    flip_y: Array
+    flip_x: Array
+    matrix: Array
+    interpolation: Array
+    antialias: Array
+    borders: tuple[Border, ...]
+
+
+@dataclass(frozen=True)
+class Colors:
+    """n colour steps for R samples: `x' = A x + m v`; A `(R, n, 3, 3)`, v `(R, n, 3)`.
+
+    used: the step does something. expands: its result needs a clamp. hue: an HSV shift replaces the matrix, NaN if not.
+    """
+
+    rows: Array
+    matrix: Array
+    luma: Array
+    used: Array
+    expands: Array
+    hue: Array
+    chroma: Array
+
+    def composed(self, channels: int) -> tuple[Array, Array]:
+        """Compose all steps of each sample without clamps: A `(R, c, c)`, v `(R, c)`, m the mean luma of the input."""
+        size = 3 if channels == 3 else 1
+        total = np.broadcast_to(np.eye(size), (len(self.rows), size, size))
+        shift, pivot = np.zeros((len(self.rows), size)), np.ones(len(self.rows))
+        for step in range(self.matrix.shape[1]):
+            a, v = self.matrix[:, step, :size, :size], self.luma[:, step, :size]
+            active = self.used[:, step] & ~(self.chroma[:, step] & (size == 1))
+            total = np.where(active[:, None, None], a @ total, total)
+            shift = np.where(active[:, None], (a @ shift[:, :, None])[:, :, 0] + pivot[:, None] * v, shift)
+            # Gray stays gray under every step, so the mean luma is carried by the image of (m, m, m).
+            carried = a.sum(2)[:, 0] * pivot + pivot * v[:, 0]
+            pivot = np.where(active, carried, pivot)
+        return total, shift
+
+
+@dataclass(frozen=True)
+class Erasing:
+    """A rectangle (top, left, height, width) per sample, painted with `paints[i]`."""
+
+    rows: Array
+    rectangle: Array
+    paints: tuple[tuple[float, ...], ...]
+
+
+Run = Geometry | Colors | Erasing
+
+
+def fuse(program: Program, *, exact_color: bool, joined: bool = True) -> list[Run]:
+    """Group each sample's slots into runs, in order; samples at the same stage share a run of the same kind.
+
+    joined=False gives every slot a run of its own: the sequential chain.
+    """
+    stages, kinds = _stages(program, joined)
+    runs: list[Run] = []
+    for stage in range(1, int(stages.max(initial=0)) + 1):
+        here = stages == stage
+        for kind in np.unique(kinds[here]):
+            slots_used = here & (kinds == kind)
+            rows = np.flatnonzero(slots_used.any(1))
+            slots = [int(s) for s in np.flatnonzero(slots_used.any(0))]
+            active = slots_used[rows]
+            if kind == GEOMETRY:
+                runs.append(_geometry(program, rows, slots, active))
+            elif kind == COLOR:
+                runs.append(_colors(program, rows, slots, active, exact_color))
+            else:
+                runs.append(_erasing(program, rows, slots, active))
+    return runs
+
+
+def _stages(program: Program, joined: bool) -> tuple[Array, Array]:
+    """Number each sample's runs from 1 `(B, S)`, 0 where nothing happens; and give each slot's fuse class."""
+    plan, ops = program.plan, program.ops
+    kinds = plan.kinds[ops]
+    border, opens = _border_ids(program)
+    stages = np.zeros_like(ops)
+    stage = np.zeros(len(ops), np.int64)
+    open_kind, open_border = np.zeros_like(stage), np.zeros_like(stage)
+    for slot in range(ops.shape[1]):
+        kind, edge = kinds[:, slot], border[:, slot]
+        active = kind > 0
+        starts = active & (kind != open_kind)
+        if joined:
+            clash = (edge > 0) & (open_border > 0) & (edge != open_border)
+            starts |= active & (kind == GEOMETRY) & (opens[:, slot] | clash)
+            starts |= active & (kind != GEOMETRY) & (kind != COLOR)
+        else:
+            starts = active
+        stage = stage + starts
+        stages[:, slot] = np.where(active, stage, 0)
+        open_kind = np.where(active, kind, open_kind)
+        open_border = np.where(starts, edge, np.where(active & (edge > 0), edge, open_border))
+    return stages, kinds
+
+
+def _border_ids(program: Program) -> tuple[Array, Array]:
+    """Give each slot the 1-based position of its border in `plan.borders` (0: looks nowhere), and whether it opens a run."""
+    plan, ops = program.plan, program.ops
+    ids, opens = np.zeros_like(ops), np.zeros(ops.shape, bool)
+    for slot, codes in enumerate(plan.candidates):
+        for code in codes:
+            leaf = plan.leaves[code - 1].transform
+            if isinstance(leaf, Geometric) and leaf.border is not None:
+                rows = np.flatnonzero(ops[:, slot] == code)
+                outside = leaf.looks_outside(program.params[rows, slot, : leaf.params], program.sizes[rows, slot])
+                ids[rows, slot] = np.where(outside, plan.borders.index(leaf.border) + 1, 0)
+                opens[rows, slot] = leaf.opens_run & outside
+    return ids, opens
+
+
+def _geometry(program: Program, rows: Array, slots: list[int], active: Array) -> Geometry:
+    plan, count = program.plan, len(rows)
+    matrix = np.broadcast_to(np.eye(3), (count, 3, 3)).copy()
+    interpolation, antialias = np.zeros(count, np.int64), np.ones(count, bool)
+    border = np.full(count, -1)
+    sizes_in = np.empty((count, 2))
+    started = np.zeros(count, bool)
+    ids, _ = _border_ids(program)
+    for slot in slots:
+        codes = np.where(active[:, slot], program.ops[rows, slot], 0)
+        for code in plan.candidates[slot]:
+            mine = codes == code
+            part = slice(None) if mine.all() else np.flatnonzero(mine)
+            which = rows[part]
+            if not len(which):
+                continue
+            leaf = plan.leaves[code - 1].transform
+            assert isinstance(leaf, Geometric)
+            sizes = program.sizes[which, slot]
+            matrix[part] = matrix[part] @ leaf.matrix(program.params[which, slot, : leaf.params], sizes)
+            sizes_in[part] = np.where(started[part, None], sizes_in[part], sizes)
+            started[part] = True
+            kind, filtered = leaf.sampling
+            interpolation[part] = np.maximum(interpolation[part], kind)
+            antialias[part] &= filtered
+            border[part] = np.where(ids[which, slot] > 0, ids[which, slot] - 1, border[part])
+    last = active.shape[1] - 1 - active[:, ::-1].argmax(1)
+    sizes_out = program.sizes[rows, last + 1]
+    borders = tuple(_EDGE if i < 0 else plan.borders[i] for i in border.tolist())
+    return _place(rows, matrix, sizes_in, sizes_out, interpolation, antialias & (interpolation > NEAREST), borders)
+
+
+def _near_int(value: Array) -> Array:
+    return np.asarray(np.abs(value - np.rint(value)) < _TOLERANCE)
+
+
+def _place(
+    rows: Array, matrix: Array, size_in: Array, size_out: Array, kind: Array, antialias: Array, borders: tuple[Border, ...]
+) -> Geometry:
+    """Choose each sample's path and its whole-pixel windows."""
+    linear = np.abs(matrix[:, :2, :2])
+    flat = (np.abs(matrix[:, 2, :2]) < 1e-12).all(1)
+    turned = flat & (linear[:, 0, 0] < _TOLERANCE) & (linear[:, 1, 1] < _TOLERANCE)
+    # A quarter turn is a swap of the source's axes and an axis-aligned map.
+    matrix = np.where(turned[:, None, None], matrix[:, [1, 0, 2]], matrix)
+    size_in = np.where(turned[:, None], size_in[:, ::-1], size_in)
+    aligned = flat & (np.abs(matrix[:, 0, 1]) < _TOLERANCE) & (np.abs(matrix[:, 1, 0]) < _TOLERANCE)
+    scale = np.stack([matrix[:, 1, 1], matrix[:, 0, 0]], 1)
+    shift = np.stack([matrix[:, 1, 2], matrix[:, 0, 2]], 1)
+    ends = shift + scale * size_out
+    low, high = np.minimum(shift, ends), np.maximum(shift, ends)
+    step = np.where(np.abs(scale) > 1e-9, np.abs(scale), 1.0)
+    whole = aligned & (_near_int(low) & _near_int(high)).all(1)
+    copy = whole & (np.abs(step - 1) < 1e-9).all(1)
+    inside = (low > -_TOLERANCE).all(1) & (high < size_in + _TOLERANCE).all(1)
+    total, before = size_in / step, low / step
+    sliced = aligned & inside & (_near_int(total) & _near_int(before)).all(1)
+    resize = ~copy & inside & (whole | sliced) & (kind > NEAREST)
+    path = np.where(copy, COPY, np.where(resize, RESIZE, WARP))
+    window = np.concatenate([np.rint(low), np.rint(high)], 1)
+    entire = np.concatenate([np.zeros_like(size_in), size_in], 1)
+    cut = (resize & ~whole)[:, None]
+    box = np.where(cut, entire, window)
+    full, offset = np.where(cut, np.rint(total), size_out), np.where(cut, np.rint(before), 0.0)
+    warped = path == WARP
+    if warped.any():
+        some = np.flatnonzero(warped)
+        picked = [borders[i].mode in ("reflect", "symmetric") for i in some]
+        box[some], full[some], matrix[some] = _shrunk(
+            matrix[some], size_in[some], size_out[some], antialias[some], np.array(picked)
+        )
+    integers = [array.astype(np.int64) for array in (box, full, offset, size_out)]
+    flips = (scale < 0) & ~warped[:, None]
+    # Where the cut window is mirrored, it lies at the same place of the mirrored whole.
+    return Geometry(rows, path, turned, *integers, flips[:, 0], flips[:, 1], matrix, kind, antialias, borders)
+
+
+def _shrunk(matrix: Array, size_in: Array, size_out: Array, antialias: Array, everything: Array) -> tuple[Array, Array, Array]:
+    """Bound the preimage of the output by a box, and choose the size to which a filter shrinks it first.
+
+    Returns box, that size, and the matrix from the output into the shrunk box. A step of one output pixel moves at
+    most about one pixel there, so that plain interpolation does not alias.
+    """
+    h, w = size_out[:, 0], size_out[:, 1]
+    zero, one = np.zeros_like(h), np.ones_like(h)
+    corners = np.stack([[zero, zero, one], [w, zero, one], [zero, h, one], [w, h, one]]).transpose(2, 1, 0)
+    mapped = matrix @ corners
+    points = mapped[:, :2] / np.maximum(mapped[:, 2:], 1e-6)
+    middle = (matrix @ np.stack([w / 2, h / 2, one], 1)[:, :, None])[:, :, 0]
+    depth = np.maximum(middle[:, 2], 1e-6)[:, None, None]
+    slope = (matrix[:, :2, :2] - (middle[:, :2] / depth[:, :, 0])[:, :, None] * matrix[:, 2:, :2]) / depth
+    # Rows of the Jacobian are x and y of the input; sizes are height, width.
+    shrink = np.sqrt((slope**2).sum(2))[:, ::-1]
+    shrink = np.where(antialias[:, None] & (shrink > 1 + 1e-6), shrink, 1.0)
+    margin = 2 + np.ceil(shrink)
+    low = np.floor(points.min(2)[:, ::-1]) - margin
+    high = np.ceil(points.max(2)[:, ::-1]) + margin
+    low = np.clip(np.where(everything[:, None], 0, low), 0, size_in - 1)
+    high = np.clip(np.where(everything[:, None], size_in, high), low + 1, size_in)
+    length = high - low
+    full = np.maximum(np.ceil(length / shrink - _TOLERANCE), 1.0)
+    ratio = (full / length)[:, ::-1]
+    into = np.zeros_like(matrix)
+    into[:, 0, 0], into[:, 1, 1], into[:, 2, 2] = ratio[:, 0], ratio[:, 1], 1.0
+    into[:, :2, 2] = -low[:, ::-1] * ratio
+    return np.concatenate([low, high], 1), full, into @ matrix
+
+
+def _colors(program: Program, rows: Array, slots: list[int], active: Array, exact: bool) -> Colors:
+    count, steps = len(rows), len(slots)
+    matrix = np.broadcast_to(np.eye(3), (count, steps, 3, 3)).copy()
+    luma, hue = np.zeros((count, steps, 3)), np.full((count, steps), np.nan)
+    expands, chroma = np.zeros((count, steps), bool), np.zeros((count, steps), bool)
+    for step, slot in enumerate(slots):
+        codes = np.where(active[:, slot], program.ops[rows, slot], 0)
+        for code in program.plan.candidates[slot]:
+            part = np.flatnonzero(codes == code)
+            leaf = program.plan.leaves[code - 1].transform
+            if not len(part) or not isinstance(leaf, Color):
+                continue
+            params = program.params[rows[part], slot, : leaf.params]
+            matrix[part, step], luma[part, step] = leaf.matrix(params, exact)
+            expands[part, step], chroma[part, step] = leaf.expands(params), leaf.chroma
+            if leaf.hue and exact:
+                hue[part, step] = params[:, 0]
+    return Colors(rows, matrix, luma, active[:, slots], expands, hue, chroma)
+
+
+def _erasing(program: Program, rows: Array, slots: list[int], active: Array) -> Erasing:
+    rectangle = np.zeros((len(rows), 4), np.int64)
+    paints: list[tuple[float, ...]] = [(0.0,)] * len(rows)
+    for slot in slots:
+        for row in np.flatnonzero(active[:, slot]):
+            leaf = program.plan.leaves[program.ops[rows[row], slot] - 1].transform
+            assert isinstance(leaf, Pixelwise)
+            rectangle[row] = leaf.rectangle(program.params[rows[row], slot][None, : leaf.params])[0]
+            paints[row] = leaf.paint
+    return Erasing(rows, rectangle, tuple(paints))
+
+
+__all__ = [
+    "BICUBIC",
+    "BILINEAR",
+    "COPY",
+    "INTERPOLATIONS",
+    "NEAREST",
+    "RESIZE",
+    "WARP",
+    "Colors",
+    "Erasing",
+    "Geometry",
+    "Run",
+    "fuse",
+]

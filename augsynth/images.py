@@ -1,0 +1,185 @@
+"""Between what users hold (PIL, arrays, tensors) and what engines render."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from augsynth.batch import describe, is_pil
+from augsynth.transforms.base import Array
+
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_NUMPY_DTYPES = {
+    np.dtype(np.uint8): torch.uint8,
+    np.dtype(np.float32): torch.float32,
+    np.dtype(np.float64): torch.float64,
+    np.dtype(np.float16): torch.float16,
+}
+# What becomes RGB: transparency is composed over black, as a viewer with a dark page shows it.
+_PIL_RGB = ("RGB", "RGBA", "RGBX", "RGBa", "LA", "La", "PA", "P", "CMYK", "YCbCr", "LAB", "HSV")
+_PIL_GRAY = ("L", "1")
+_PIL_FLOAT = {"I;16": 65535.0, "I;16L": 65535.0, "I;16B": 65535.0, "I": 65535.0, "F": 1.0}
+
+
+@dataclass(frozen=True)
+class Form:
+    """How one image came: holder (pil, array or tensor), size (height, width), channels, dtype, device.
+
+    flat: a gray array without a channel axis. like: the class of a tensor subclass, to give it back. where: for errors.
+    """
+
+    holder: str
+    size: tuple[int, int]
+    channels: int
+    dtype: torch.dtype
+    device: str
+    where: str
+    flat: bool = False
+    like: type | None = None
+
+    @classmethod
+    def of(cls, image: Any, where: str) -> Form:
+        """Read an image's form. Raises TypeError or ValueError that starts with `where`."""
+        if isinstance(image, torch.Tensor):
+            form = cls._of_tensor(image, where)
+        elif isinstance(image, np.ndarray):
+            form = cls._of_array(image, where)
+        elif is_pil(image):
+            form = cls._of_pil(image, where)
+        else:
+            raise TypeError(f"{where}: {describe(image)} is not an image; give a tensor, an array or a PIL image")
+        if 0 in form.size or form.channels == 0:
+            raise ValueError(f"{where}: {describe(image)} has no pixels")
+        return form
+
+    @classmethod
+    def _of_tensor(cls, image: torch.Tensor, where: str) -> Form:
+        if image.ndim != 3:
+            raise ValueError(f"{where}: a tensor image is (C, H, W), got {describe(image)}")
+        if image.dtype != torch.uint8 and image.dtype not in FLOATS:
+            raise TypeError(f"{where}: dtype {image.dtype} is not supported; give uint8 (0 to 255) or floats (0 to 1)")
+        like = type(image) if type(image) is not torch.Tensor else None
+        c, h, w = image.shape
+        return cls("tensor", (h, w), c, image.dtype, image.device.type, where, like=like)
+
+    @classmethod
+    def _of_array(cls, image: Array, where: str) -> Form:
+        if image.ndim not in (2, 3):
+            raise ValueError(f"{where}: an array image is (H, W, C) or (H, W), got {describe(image)}")
+        if image.dtype not in _NUMPY_DTYPES:
+            raise TypeError(f"{where}: dtype {image.dtype} is not supported; give uint8 (0 to 255) or floats (0 to 1)")
+        channels = 1 if image.ndim == 2 else image.shape[2]
+        if image.ndim == 3 and channels > 4 and image.shape[0] in (1, 3):
+            raise ValueError(f"{where}: {describe(image)} looks like (C, H, W); arrays are (H, W, C)")
+        size = (image.shape[0], image.shape[1])
+        return cls("array", size, channels, _NUMPY_DTYPES[image.dtype], "cpu", where, flat=image.ndim == 2)
+
+    @classmethod
+    def _of_pil(cls, image: Any, where: str) -> Form:
+        size = (image.size[1], image.size[0])
+        if image.mode in _PIL_FLOAT:
+            return cls("pil", size, 1, torch.float32, "cpu", where)
+        if image.mode not in _PIL_RGB and image.mode not in _PIL_GRAY:
+            raise TypeError(f"{where}: PIL mode {image.mode} is not supported; convert it to RGB or L")
+        return cls("pil", size, 1 if image.mode in _PIL_GRAY else 3, torch.uint8, "cpu", where)
+
+
+def split(image: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+    """Take one image or a batch apart, and return how to put the results together again."""
+    if isinstance(image, (torch.Tensor, np.ndarray)) and image.ndim == 4:
+        return list(image), _stack
+    return [image], lambda results: results[0]
+
+
+def _stack(results: list[Any]) -> Any:
+    if len({tuple(result.shape) for result in results}) != 1:
+        return results
+    if isinstance(results[0], np.ndarray):
+        return np.stack(results)
+    base = results[0]._base
+    shape = (len(results), *results[0].shape)
+    if type(results[0]) is torch.Tensor and base is not None and base.shape == shape and not base.requires_grad:
+        return base
+    return torch.stack(results)
+
+
+def to_array(image: Any, form: Form) -> Array:
+    """Return `(H, W, 3)` or `(H, W)`, uint8 or float32, as the opencv engine reads it; shares memory where it can."""
+    if form.holder == "pil":
+        return _from_pil(image)
+    if form.holder == "array":
+        array = image[:, :, 0] if image.ndim == 3 and form.channels == 1 else image
+        return np.ascontiguousarray(array)
+    planes = image.detach().numpy()
+    if form.channels == 1:
+        return np.ascontiguousarray(planes[0])
+    if planes.transpose(1, 2, 0).flags.c_contiguous:
+        return np.asarray(planes.transpose(1, 2, 0))
+    # 20 us; numpy takes four times as long to interleave three channels.
+    return np.asarray(cv2.merge([np.ascontiguousarray(plane) for plane in planes]))
+
+
+def to_tensor(image: Any, form: Form) -> torch.Tensor:
+    """Return a plain `(C, H, W)` tensor; shares memory and graph where it can."""
+    if isinstance(image, torch.Tensor):
+        tensor = image.as_subclass(torch.Tensor)
+        return tensor if tensor.dtype in (torch.uint8, torch.float64) else tensor.to(torch.float32) if tensor.dtype in FLOATS else tensor
+    array = _from_pil(image) if form.holder == "pil" else image
+    array = array if array.ndim == 3 else array[:, :, None]
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+
+
+def _from_pil(image: Any) -> Array:
+    if image.mode in _PIL_FLOAT:
+        array = np.asarray(image).astype(np.float32)
+        return np.ascontiguousarray(array / np.float32(_PIL_FLOAT[image.mode]))
+    if image.mode in _PIL_GRAY:
+        return np.asarray(image.convert("L"))
+    if image.mode == "P" or image.mode in ("LA", "La", "PA", "RGBa"):
+        image = image.convert("RGBA") if image.mode != "P" or "transparency" in image.info else image.convert("RGB")
+    if image.mode == "RGBA":
+        pixels = np.asarray(image)
+        if pixels[:, :, 3].min() == 255:
+            return np.ascontiguousarray(pixels[:, :, :3])
+        alpha = pixels[:, :, 3:].astype(np.float32) / 255
+        return np.asarray(np.rint(pixels[:, :, :3] * alpha).astype(np.uint8))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def check_values(images: Sequence[Any], forms: Sequence[Form]) -> None:
+    """Raise ValueError for a float image on the CPU that is not in [0, 1], and say what probably happened."""
+    for image, form in zip(images, forms, strict=True):
+        if form.dtype == torch.uint8 or form.device != "cpu":
+            continue
+        tensor = image.detach() if isinstance(image, torch.Tensor) else torch.from_numpy(image)
+        low, high = (float(v) for v in torch.aminmax(tensor))
+        # Resampling and 16-bit floats may leave a rounding error outside.
+        if low >= -1e-3 and high <= 1.001:
+            continue
+        if low != low or high != high:
+            raise ValueError(f"{form.where}: the image has NaN pixels")
+        guess = "already normalized?" if low < 0 else "values from 0 to 255? divide by 255 or give uint8"
+        raise ValueError(f"{form.where}: a float image must lie in [0, 1], this one goes from {low:.4g} to {high:.4g} ({guess})")
+
+
+def from_tensor(result: torch.Tensor, form: Form) -> Any:
+    """Give a result `(C, h, w)` back the way its image came."""
+    if form.holder == "tensor":
+        return result if form.like is None else result.as_subclass(form.like)
+    if form.holder == "pil" and (result.dtype == torch.uint8) == (form.dtype == torch.uint8):
+        from PIL import Image
+
+        return Image.fromarray(_to_hwc(result, flat=True))
+    return result if form.holder == "pil" else _to_hwc(result, form.flat)
+
+
+def _to_hwc(result: torch.Tensor, flat: bool) -> Array:
+    if result.dtype == torch.bfloat16:
+        raise TypeError("numpy has no bfloat16: give tensors, or choose dtype=torch.float32 or float16")
+    array = result.permute(1, 2, 0).numpy()
+    return np.ascontiguousarray(array[:, :, 0] if flat and array.shape[2] == 1 else array)

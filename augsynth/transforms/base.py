@@ -1,0 +1,242 @@
+"""What a transform declares: its arguments, how many numbers it draws, and what one sample's parameters mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+Array = np.ndarray
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+_PIL_INTERPOLATIONS = {0: "nearest", 2: "bilinear", 3: "bicubic"}
+BORDER_MODES = ("constant", "edge", "reflect", "symmetric")
+
+
+@dataclass(frozen=True)
+class Border:
+    """What lies outside the image: mode of `BORDER_MODES`, fill in image space (one value or one per channel)."""
+
+    mode: str = "constant"
+    fill: tuple[float, ...] = (0.0,)
+
+
+class RowError(ValueError):
+    """One row of a batch cannot be augmented; `row` is its position, which whoever holds the batch turns into an index."""
+
+    def __init__(self, row: int, message: str) -> None:
+        super().__init__(message)
+        self.row = row
+
+
+class Transform:
+    """Base of every transform: a frozen dataclass whose fields are its arguments.
+
+    draws: uniform numbers it consumes per sample. params: numbers that describe one drawn sample.
+    p: probability of being applied; a field where the user may set it, else always 1.
+    """
+
+    p: ClassVar[float] = 1.0
+    draws: ClassVar[int] = 0
+    params: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        for item in self._fields():
+            object.__setattr__(self, item.name, _freeze(getattr(self, item.name)))
+        self.validate()
+        if not 0.0 <= self.p <= 1.0:
+            self.fail("p", "a probability from 0 to 1")
+
+    def _fields(self) -> tuple[Field[Any], ...]:
+        return fields(self)  # type: ignore[arg-type]  # this base is a plain class, so that p keeps its place
+
+    def validate(self) -> None:
+        """Check the arguments; raise ValueError through `fail`."""
+
+    def fail(self, field: str, allowed: str) -> None:
+        """Raise ValueError that names class, field, value and what is allowed."""
+        raise ValueError(f"{type(self).__name__}: {field}={getattr(self, field)!r} is not valid; expected {allowed}")
+
+    @property
+    def gated(self) -> bool:
+        """True when `p` is an argument of this class."""
+        return any(item.name == "p" for item in self._fields())
+
+    def parts(self) -> Mapping[str, Transform]:
+        """Return the transforms this one is made of; empty for one that acts on pixels itself."""
+        return {}
+
+    def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
+        """Turn uniforms `(B, draws)` and sizes `(B, 2)` (height, width) into parameters `(B, params)`."""
+        return np.empty((len(u), 0))
+
+
+class Leaf(Transform):
+    """A transform that acts on pixels itself. Its class among the fuse classes says how."""
+
+
+class Composite(Transform):
+    """A transform made of others: it only decides which of them run, and in what order, per sample."""
+
+    def arrange(self, rows: Sequence[Array], u: Array) -> Array:
+        """Merge the parts' op codes `[(B, w_i)]` into one row `(B, width)`; 0 means nothing."""
+        raise TypeError(f"{type(self).__name__} does not arrange its parts")
+
+    def width(self, widths: Sequence[int]) -> int:
+        """Return how many slots the row takes, from the widths of the parts."""
+        return sum(widths)
+
+
+class Geometric(Leaf):
+    """A transform that moves pixels by a homography; neighbours fuse into one resample."""
+
+    opens_run: ClassVar[bool] = False
+    default_interpolation: ClassVar[str] = "nearest"
+
+    def matrix(self, params: Array, sizes: Array) -> Array:
+        """Return `(B, 3, 3)` float64: output to input, continuous coordinates (pixel i covers [i, i + 1))."""
+        raise TypeError(f"{type(self).__name__} has no matrix")
+
+    def output_size(self, params: Array, sizes: Array) -> Array:
+        """Return the output's `(B, 2)` height and width in pixels."""
+        return sizes
+
+    @property
+    def border(self) -> Border | None:
+        """What this transform wants outside the image; None when it never looks there."""
+        return None
+
+    def looks_outside(self, params: Array, sizes: Array) -> Array:
+        """Tell per sample `(B,)` whether `border` matters."""
+        return np.full(len(params), self.border is not None)
+
+    @property
+    def sampling(self) -> tuple[int, bool]:
+        """The interpolation's position in `INTERPOLATIONS` and whether minification is antialiased."""
+        name = getattr(self, "interpolation", self.default_interpolation)
+        return INTERPOLATIONS.index(name), bool(getattr(self, "antialias", True))
+
+
+class Color(Leaf):
+    """A transform that maps each pixel's channels by `x' = A x + m v`, m the mean luma of the image before it."""
+
+    chroma: ClassVar[bool] = False  # nothing to do on one channel
+    hue: ClassVar[bool] = False  # in exact colour, params[:, 0] is a shift of the HSV hue and the matrix is not used
+
+    def matrix(self, params: Array, exact: bool) -> tuple[Array, Array]:
+        """Return A `(B, 3, 3)` and v `(B, 3)`."""
+        raise TypeError(f"{type(self).__name__} has no matrix")
+
+    def expands(self, params: Array) -> Array:
+        """Tell per sample `(B,)` whether the result can leave the value range, so that a clamp is needed."""
+        return np.zeros(len(params), bool)
+
+
+class Pixelwise(Leaf):
+    """A transform that overwrites pixels without looking at their neighbours: a rectangle top, left, height, width."""
+
+    def rectangle(self, params: Array) -> Array:
+        """Return `(B, 4)` int64 top, left, height, width in pixels."""
+        raise TypeError(f"{type(self).__name__} has no rectangle")
+
+    @property
+    def paint(self) -> tuple[float, ...]:
+        """The value written, in image space, one or one per channel."""
+        return (0.0,)
+
+
+def _freeze(value: Any) -> Any:
+    """Turn lists (YAML has no tuples) into tuples and torchvision's enums into their names; keep mappings as dicts."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_freeze, value))
+    if type(value).__name__ == "InterpolationMode":
+        return value.value
+    return value
+
+
+def check_interpolation(transform: Transform) -> None:
+    """Replace PIL's integers by names, and raise ValueError for an interpolation that is not supported."""
+    value = getattr(transform, "interpolation")  # noqa: B009 - not every transform has the field
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = _PIL_INTERPOLATIONS.get(value, value)
+        object.__setattr__(transform, "interpolation", value)
+    if value not in INTERPOLATIONS:
+        transform.fail("interpolation", "one of " + ", ".join(INTERPOLATIONS))
+
+
+def check_fill(transform: Transform, field: str = "fill") -> tuple[float, ...]:
+    """Return the fill as a tuple of finite numbers, or raise ValueError."""
+    value = getattr(transform, field)
+    entries = value if isinstance(value, tuple) else (value,)
+    if not entries or not all(is_number(v) and v >= 0 for v in entries):
+        transform.fail(field, "a number or one per channel, 0 to 255 for uint8 images, 0 to 1 for floats")
+    return tuple(float(v) for v in entries)
+
+
+def is_number(value: Any) -> bool:
+    """Tell a finite real number (bool excluded)."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and bool(
+        np.isfinite(value)
+    )
+
+
+def is_range(value: Any, low: float = -np.inf, high: float = np.inf) -> bool:
+    """Tell a `(low, high)` pair in ascending order within inclusive bounds."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(map(is_number, value))
+        and low <= value[0] <= value[1] <= high
+    )
+
+
+def check_inplace(transform: Transform) -> None:
+    """Refuse `inplace=True`: augsynth never changes its input."""
+    if getattr(transform, "inplace", False):
+        transform.fail("inplace", "False: the input is never changed")
+
+
+def lerp(u: Array, low: Any, high: Any) -> Array:
+    """Map uniforms in [0, 1) to [low, high)."""
+    return np.asarray(low + u * (high - low))
+
+
+def snake(name: str) -> str:
+    """`RandomHorizontalFlip` -> `random_horizontal_flip`: the default name of a transform in a list."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def named(transforms: Any, owner: str) -> dict[str, Transform]:
+    """Name a list's transforms by their class, repeats numbered; check a mapping's.
+
+    Raises TypeError naming the entry that is not a transform, ValueError for an empty collection.
+    """
+    items: list[tuple[str | None, Any]]
+    if isinstance(transforms, Mapping):
+        # A mapping entry set to None is switched off, which is how a configuration removes one.
+        items = [(str(name), value) for name, value in transforms.items() if value is not None]
+    elif isinstance(transforms, Sequence) and not isinstance(transforms, str):
+        items = [(None, value) for value in transforms]
+    else:
+        raise TypeError(f"{owner} takes a list or a mapping of transforms, got {type(transforms).__name__}")
+    result: dict[str, Transform] = {}
+    for position, (name, value) in enumerate(items):
+        if not isinstance(value, Transform):
+            hint = "; give an instance, not the class" if isinstance(value, type) else ""
+            where = f"entry {position}" if name is None else repr(name)
+            raise TypeError(f"{owner}: {where} is {_type_name(value)}, not a transform of augsynth.transforms{hint}")
+        base = name if name is not None else snake(type(value).__name__)
+        if "/" in base:
+            raise ValueError(f"{owner}: the name {base!r} contains '/', which separates levels of names")
+        unique, count = base, 1
+        while unique in result:
+            count += 1
+            unique = f"{base}_{count}"
+        result[unique] = value
+    return result
+
+
+def _type_name(value: Any) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
