@@ -62,7 +62,9 @@ def find_image(sample: Any, key: Path = None) -> Path:
         fields = getattr(sample, "_fields", range(len(sample)))
         found = [name for name, value in zip(fields, sample, strict=True) if is_image(value)]
     else:
-        raise TypeError(f"no image in a sample of type {type(sample).__name__}; give a tensor, array, PIL image, tuple or dict")
+        raise TypeError(
+            f"no image in a sample of type {type(sample).__name__}; give a tensor, array, PIL image, tuple or dict"
+        )
     if len(found) != 1:
         what = f"{len(found)} images" if found else "no image"
         raise TypeError(f"{what} found in {describe(sample)}; say which entry is the image with key=")

@@ -6,10 +6,11 @@ Everything here is arithmetic on small arrays for the whole batch; engines only 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from augsynth.program import COLOR, GEOMETRY, Program
+from augsynth.program import COLOR, GEOMETRY, Program, rows_by_code
 from augsynth.transforms.base import INTERPOLATIONS, Array, Border, Color, Geometric, Pixelwise
 
 NEAREST, BILINEAR, BICUBIC = range(3)
@@ -90,17 +91,19 @@ def fuse(program: Program, *, exact_color: bool, joined: bool = True) -> list[Ru
 
     joined=False gives every slot a run of its own: the sequential chain.
     """
-    stages, kinds = _stages(program, joined)
+    ids = _border_ids(program)
+    stages = _stages(program, ids, joined)
+    kinds = program.plan.kinds[program.ops]
     runs: list[Run] = []
     for stage in range(1, int(stages.max(initial=0)) + 1):
         here = stages == stage
-        for kind in np.unique(kinds[here]):
+        for kind in sorted(set(kinds[here].tolist())):
             slots_used = here & (kinds == kind)
-            rows = np.flatnonzero(slots_used.any(1))
-            slots = [int(s) for s in np.flatnonzero(slots_used.any(0))]
+            rows = slots_used.any(1).nonzero()[0]
+            slots = slots_used.any(0).nonzero()[0].tolist()
             active = slots_used[rows]
             if kind == GEOMETRY:
-                runs.append(_geometry(program, rows, slots, active))
+                runs.append(_geometry(program, ids, rows, slots, active))
             elif kind == COLOR:
                 runs.append(_colors(program, rows, slots, active, exact_color))
             else:
@@ -108,75 +111,76 @@ def fuse(program: Program, *, exact_color: bool, joined: bool = True) -> list[Ru
     return runs
 
 
-def _stages(program: Program, joined: bool) -> tuple[Array, Array]:
-    """Number each sample's runs from 1 `(B, S)`, 0 where nothing happens; and give each slot's fuse class."""
-    plan, ops = program.plan, program.ops
-    kinds = plan.kinds[ops]
-    border, opens = _border_ids(program)
-    stages = np.zeros_like(ops)
-    stage = np.zeros(len(ops), np.int64)
-    open_kind, open_border = np.zeros_like(stage), np.zeros_like(stage)
-    for slot in range(ops.shape[1]):
-        kind, edge = kinds[:, slot], border[:, slot]
-        active = kind > 0
-        starts = active & (kind != open_kind)
-        if joined:
-            clash = (edge > 0) & (open_border > 0) & (edge != open_border)
-            starts |= active & (kind == GEOMETRY) & (opens[:, slot] | clash)
-            starts |= active & (kind != GEOMETRY) & (kind != COLOR)
-        else:
-            starts = active
-        stage = stage + starts
-        stages[:, slot] = np.where(active, stage, 0)
-        open_kind = np.where(active, kind, open_kind)
-        open_border = np.where(starts, edge, np.where(active & (edge > 0), edge, open_border))
-    return stages, kinds
+def _stages(program: Program, ids: Array, joined: bool) -> Array:
+    """Number each sample's runs from 1 `(B, S)`, 0 where nothing happens."""
+    plan = program.plan
+    kind_of, opens = plan.kinds.tolist(), plan.opens.tolist()
+    known: dict[tuple[int, ...], list[int]] = {}
+    stages = []
+    # Plain Python over the few distinct rows: as fast as numpy for a batch, and five times faster for one sample.
+    for codes, edges in zip(program.ops.tolist(), ids.tolist(), strict=True):
+        key = (*codes, *edges)
+        row = known.get(key)
+        if row is None:
+            row = known[key] = _number_runs(codes, edges, kind_of, opens, joined)
+        stages.append(row)
+    return np.array(stages, np.int64).reshape(program.ops.shape)
 
 
-def _border_ids(program: Program) -> tuple[Array, Array]:
-    """Give each slot the 1-based position of its border in `plan.borders` (0: looks nowhere), and whether it opens a run."""
+def _number_runs(codes: list[int], edges: list[int], kind_of: list[int], opens: list[bool], joined: bool) -> list[int]:
+    """Number one sample's runs: a new one starts where the fuse class or the border changes."""
+    stage = open_kind = open_edge = 0
+    row = []
+    for code, edge in zip(codes, edges, strict=True):
+        if not code:
+            row.append(0)
+            continue
+        kind = kind_of[code]
+        clash = kind == GEOMETRY and ((edge and opens[code]) or (edge and open_edge and edge != open_edge))
+        if not joined or kind != open_kind or kind not in (GEOMETRY, COLOR) or clash:
+            stage, open_edge = stage + 1, 0
+        open_kind, open_edge = kind, edge or open_edge
+        row.append(stage)
+    return row
+
+
+def _border_ids(program: Program) -> Array:
+    """Give each slot the 1-based position of its border in `plan.borders`, 0 where it does not look outside."""
     plan, ops = program.plan, program.ops
-    ids, opens = np.zeros_like(ops), np.zeros(ops.shape, bool)
+    ids = plan.border_ids[ops]
     for slot, codes in enumerate(plan.candidates):
         for code in codes:
             leaf = plan.leaves[code - 1].transform
-            if isinstance(leaf, Geometric) and leaf.border is not None:
-                rows = np.flatnonzero(ops[:, slot] == code)
+            if isinstance(leaf, Geometric) and leaf.may_stay_inside:
+                rows = (ops[:, slot] == code).nonzero()[0]
                 outside = leaf.looks_outside(program.params[rows, slot, : leaf.params], program.sizes[rows, slot])
-                ids[rows, slot] = np.where(outside, plan.borders.index(leaf.border) + 1, 0)
-                opens[rows, slot] = leaf.opens_run & outside
-    return ids, opens
+                ids[rows[~outside], slot] = 0
+    return np.asarray(ids)
 
 
-def _geometry(program: Program, rows: Array, slots: list[int], active: Array) -> Geometry:
+def _geometry(program: Program, ids: Array, rows: Array, slots: list[int], active: Array) -> Geometry:
     plan, count = program.plan, len(rows)
-    matrix = np.broadcast_to(np.eye(3), (count, 3, 3)).copy()
+    everyone = count == len(program)
+    matrix = np.zeros((count, 3, 3))
+    matrix[:, [0, 1, 2], [0, 1, 2]] = 1.0
     interpolation, antialias = np.zeros(count, np.int64), np.ones(count, bool)
-    border = np.full(count, -1)
-    sizes_in = np.empty((count, 2))
-    started = np.zeros(count, bool)
-    ids, _ = _border_ids(program)
+    first = active.argmax(1)
+    last = active.shape[1] - 1 - active[:, ::-1].argmax(1)
     for slot in slots:
-        codes = np.where(active[:, slot], program.ops[rows, slot], 0)
-        for code in plan.candidates[slot]:
-            mine = codes == code
-            part = slice(None) if mine.all() else np.flatnonzero(mine)
-            which = rows[part]
-            if not len(which):
-                continue
+        codes = program.ops[:, slot] if everyone else program.ops[rows, slot]
+        for code, part in rows_by_code(codes * active[:, slot]):
+            which: Any = part if everyone else rows[part]
             leaf = plan.leaves[code - 1].transform
             assert isinstance(leaf, Geometric)
-            sizes = program.sizes[which, slot]
-            matrix[part] = matrix[part] @ leaf.matrix(program.params[which, slot, : leaf.params], sizes)
-            sizes_in[part] = np.where(started[part, None], sizes_in[part], sizes)
-            started[part] = True
+            drawn = program.params[which, slot, : leaf.params]
+            matrix[part] = matrix[part] @ leaf.matrix(drawn, program.sizes[which, slot])
             kind, filtered = leaf.sampling
             interpolation[part] = np.maximum(interpolation[part], kind)
             antialias[part] &= filtered
-            border[part] = np.where(ids[which, slot] > 0, ids[which, slot] - 1, border[part])
-    last = active.shape[1] - 1 - active[:, ::-1].argmax(1)
-    sizes_out = program.sizes[rows, last + 1]
-    borders = tuple(_EDGE if i < 0 else plan.borders[i] for i in border.tolist())
+    # All slots of a run agree on the border, or do not look outside.
+    border = (ids[rows] * active).max(1, initial=0).tolist()
+    borders = tuple(plan.borders[i - 1] if i else _EDGE for i in border)
+    sizes_in, sizes_out = program.sizes[rows, first], program.sizes[rows, last + 1]
     return _place(rows, matrix, sizes_in, sizes_out, interpolation, antialias & (interpolation > NEAREST), borders)
 
 
@@ -214,7 +218,7 @@ def _place(
     full, offset = np.where(cut, np.rint(total), size_out), np.where(cut, np.rint(before), 0.0)
     warped = path == WARP
     if warped.any():
-        some = np.flatnonzero(warped)
+        some = warped.nonzero()[0]
         picked = [borders[i].mode in ("reflect", "symmetric") for i in some]
         box[some], full[some], matrix[some] = _shrunk(
             matrix[some], size_in[some], size_out[some], antialias[some], np.array(picked)
@@ -262,12 +266,9 @@ def _colors(program: Program, rows: Array, slots: list[int], active: Array, exac
     luma, hue = np.zeros((count, steps, 3)), np.full((count, steps), np.nan)
     expands, chroma = np.zeros((count, steps), bool), np.zeros((count, steps), bool)
     for step, slot in enumerate(slots):
-        codes = np.where(active[:, slot], program.ops[rows, slot], 0)
-        for code in program.plan.candidates[slot]:
-            part = np.flatnonzero(codes == code)
+        for code, part in rows_by_code(program.ops[rows, slot] * active[:, slot]):
             leaf = program.plan.leaves[code - 1].transform
-            if not len(part) or not isinstance(leaf, Color):
-                continue
+            assert isinstance(leaf, Color)
             params = program.params[rows[part], slot, : leaf.params]
             matrix[part, step], luma[part, step] = leaf.matrix(params, exact)
             expands[part, step], chroma[part, step] = leaf.expands(params), leaf.chroma

@@ -114,7 +114,7 @@ def to_array(image: Any, form: Form) -> Array:
         return _from_pil(image)
     if form.holder == "array":
         array = image[:, :, 0] if image.ndim == 3 and form.channels == 1 else image
-        return np.ascontiguousarray(array)
+        return np.ascontiguousarray(array) if array.flags.writeable else np.array(array)
     planes = image.detach().numpy()
     if form.channels == 1:
         return np.ascontiguousarray(planes[0])
@@ -128,18 +128,20 @@ def to_tensor(image: Any, form: Form) -> torch.Tensor:
     """Return a plain `(C, H, W)` tensor; shares memory and graph where it can."""
     if isinstance(image, torch.Tensor):
         tensor = image.as_subclass(torch.Tensor)
-        return tensor if tensor.dtype in (torch.uint8, torch.float64) else tensor.to(torch.float32) if tensor.dtype in FLOATS else tensor
+        return tensor.to(torch.float32) if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
     array = _from_pil(image) if form.holder == "pil" else image
     array = array if array.ndim == 3 else array[:, :, None]
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+    planes = array.transpose(2, 0, 1)
+    return torch.from_numpy(np.ascontiguousarray(planes) if array.flags.writeable else planes.copy())
 
 
 def _from_pil(image: Any) -> Array:
+    # np.array, not asarray: what PIL hands out is read-only, which torch warns about.
     if image.mode in _PIL_FLOAT:
         array = np.asarray(image).astype(np.float32)
         return np.ascontiguousarray(array / np.float32(_PIL_FLOAT[image.mode]))
     if image.mode in _PIL_GRAY:
-        return np.asarray(image.convert("L"))
+        return np.array(image.convert("L"))
     if image.mode == "P" or image.mode in ("LA", "La", "PA", "RGBa"):
         image = image.convert("RGBA") if image.mode != "P" or "transparency" in image.info else image.convert("RGB")
     if image.mode == "RGBA":
@@ -148,7 +150,7 @@ def _from_pil(image: Any) -> Array:
             return np.ascontiguousarray(pixels[:, :, :3])
         alpha = pixels[:, :, 3:].astype(np.float32) / 255
         return np.asarray(np.rint(pixels[:, :, :3] * alpha).astype(np.uint8))
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def check_values(images: Sequence[Any], forms: Sequence[Form]) -> None:
@@ -164,7 +166,9 @@ def check_values(images: Sequence[Any], forms: Sequence[Form]) -> None:
         if low != low or high != high:
             raise ValueError(f"{form.where}: the image has NaN pixels")
         guess = "already normalized?" if low < 0 else "values from 0 to 255? divide by 255 or give uint8"
-        raise ValueError(f"{form.where}: a float image must lie in [0, 1], this one goes from {low:.4g} to {high:.4g} ({guess})")
+        raise ValueError(
+            f"{form.where}: a float image must lie in [0, 1], this one goes from {low:.4g} to {high:.4g} ({guess})"
+        )
 
 
 def from_tensor(result: torch.Tensor, form: Form) -> Any:

@@ -81,7 +81,7 @@ class Pipeline:
         strength: float = 1.0,
         key: int | str | None = None,
     ) -> Any:
-        """Augment an image, a batch, a sample around one (tuple, dict) or a list of samples; the same structure comes out.
+        """Augment an image, a batch, a sample around one (tuple, dict) or a list of samples; structure is kept.
 
         index: one int per image; without it a fresh key is drawn from torch's global generator. key: where the image
         stands in a sample that leaves it open. strength: 0 to 1, a factor on every range and `p`.
@@ -112,12 +112,18 @@ class Pipeline:
         if len({tuple(out.shape) for out in rendered}) != 1:
             return rendered
         base = rendered[0]._base
-        if base is not None and base.shape == (len(rendered), *rendered[0].shape) and all(out._base is base for out in rendered):
+        if (
+            base is not None
+            and base.shape == (len(rendered), *rendered[0].shape)
+            and all(out._base is base for out in rendered)
+        ):
             return base
         return torch.stack(rendered)
 
-    def draw(self, sizes: Any, *, index: IntLike, epoch: IntLike = 0, occurrence: IntLike = 0, strength: float = 1.0) -> Program:
-        """Draw without rendering: the op codes and parameters that images of `sizes` (one (height, width) each) would get."""
+    def draw(
+        self, sizes: Any, *, index: IntLike, epoch: IntLike = 0, occurrence: IntLike = 0, strength: float = 1.0
+    ) -> Program:
+        """Draw without rendering: the op codes and parameters of images of `sizes`, (height, width) each."""
         pairs = np.asarray(sizes, np.float64).reshape(-1, 2)
         return draw(self.plan, Rng.of(self.seed, index, epoch, occurrence), pairs, strength)
 
@@ -202,5 +208,6 @@ def _check_alike(forms: Sequence[Form]) -> None:
     first = forms[0]
     for form in forms:
         if form.dtype != first.dtype:
-            raise TypeError(f"{form.where} is {form.dtype} and {first.where} is {first.dtype}: give one dtype per batch")
-
+            raise TypeError(
+                f"{form.where} is {form.dtype} and {first.where} is {first.dtype}: give one dtype per batch"
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -97,13 +98,24 @@ class Plan:
         candidates = tuple(slot for node in nodes for slot in node.candidates())
         leaves = tuple(builder.leaves)
         borders = {leaf.transform.border for leaf in leaves if isinstance(leaf.transform, Geometric)} - {None}
-        ordered = tuple(sorted(borders, key=repr))  # type: ignore[type-var]
+        ordered = tuple(sorted(borders, key=repr))
         return cls(tuple(nodes), leaves, tuple(builder.slots), tuple(builder.lanes), candidates, normalize, ordered)  # type: ignore[arg-type]
 
-    @property
+    @cached_property
     def kinds(self) -> Array:
         """Return the fuse class of each op code, 0 for op code 0."""
         return np.array([0, *(kind_of(leaf.transform) for leaf in self.leaves)])
+
+    @cached_property
+    def border_ids(self) -> Array:
+        """Return the 1-based position in `borders` of each op code's border, 0 for one that looks nowhere."""
+        found = [leaf.transform.border if isinstance(leaf.transform, Geometric) else None for leaf in self.leaves]
+        return np.array([0, *(self.borders.index(border) + 1 if border else 0 for border in found)])
+
+    @cached_property
+    def opens(self) -> Array:
+        """Tell for each op code whether it starts a run of its own."""
+        return np.array([False, *(isinstance(n.transform, Geometric) and n.transform.opens_run for n in self.leaves)])
 
 
 class _Builder:
@@ -190,11 +202,9 @@ def draw(plan: Plan, rng: Rng, sizes: Array, strength: float = 1.0) -> Program:
     params = np.zeros((count, width, max((leaf.transform.params for leaf in plan.leaves), default=0)))
     at = np.empty((count, width + 1, 2))
     at[:, 0] = sizes
-    for slot, codes in enumerate(plan.candidates):
+    for slot in range(width):
         at[:, slot + 1] = at[:, slot]
-        for code in codes:
-            active = ops[:, slot] == code
-            rows: Any = slice(None) if active.all() else np.flatnonzero(active)
+        for code, rows in rows_by_code(ops[:, slot]):
             leaf = plan.leaves[code - 1]
             before = at[rows, slot]
             try:
@@ -206,6 +216,13 @@ def draw(plan: Plan, rng: Rng, sizes: Array, strength: float = 1.0) -> Program:
             if isinstance(leaf.transform, Geometric):
                 at[rows, slot + 1] = leaf.transform.output_size(drawn, before)
     return Program(plan, ops, params, at)
+
+
+def rows_by_code(codes: Array) -> Iterator[tuple[int, Any]]:
+    """Yield each op code that occurs in a slot `(B,)`, with its rows: a slice where it is alone, else positions."""
+    present = set(codes.tolist())
+    for code in sorted(present - {0}):
+        yield code, slice(None) if len(present) == 1 else (codes == code).nonzero()[0]
 
 
 def describe_runs(plan: Plan, fuse: bool) -> str:

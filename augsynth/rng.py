@@ -9,7 +9,7 @@ import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -43,7 +43,7 @@ def philox(counter: Sequence[Any], key: Sequence[Any]) -> tuple[Any, Any, Any, A
 
 
 def slot_id(name: str) -> int:
-    """Hash a slot's name to 32 bits; the name alone decides, so removing one transform leaves the others' draws alone."""
+    """Hash a slot's name to 32 bits: the name alone decides, so removing one transform leaves the others alone."""
     return zlib.crc32(name.encode())
 
 
@@ -130,7 +130,8 @@ class Rng:
         seed = int(_word_array("seed", seed, 1)[0])
         entries = [index] if isinstance(index, int) else index
         if isinstance(entries, Sequence) and len(entries) and all(isinstance(i, KeyedIndex) for i in entries):
-            epoch, occurrence = [i.epoch for i in entries], [i.occurrence for i in entries]
+            keyed = cast(Sequence[KeyedIndex], entries)
+            epoch, occurrence = [i.epoch for i in keyed], [i.occurrence for i in keyed]
         words = _word_array("index", index, None)
         size = words.size
         return cls(seed, words, _word_array("epoch", epoch, size), _word_array("occurrence", occurrence, size))
@@ -229,4 +230,4 @@ def choose(uniforms: np.ndarray, weights: Iterable[float]) -> np.ndarray:
         raise ValueError(f"weights must be finite, not negative and not all zero, got {array.tolist()}")
     edges = np.cumsum(array / array.sum())
     # Rounding may leave the last edge below 1: a draw above it belongs to the last weight that is not zero.
-    return np.minimum(np.searchsorted(edges, uniforms, side="right"), np.flatnonzero(array)[-1])
+    return np.asarray(np.minimum(np.searchsorted(edges, uniforms, side="right"), np.flatnonzero(array)[-1]))

@@ -185,15 +185,20 @@ def _flip_code(y: bool, x: bool) -> int | None:
 
 def antialiased(pixels: Array, height: int, width: int, bicubic: bool) -> Array:
     """Resize with a filter that widens with the reduction, bit-identical to torchvision's `antialias=True`."""
+    if bicubic:
+        # On uint8 it would be cut off at 0 and 255 between its two passes.
+        pixels = _to_float(pixels)
     if pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8:
         # The uint8 kernel is vectorised for 4 channels; the copies cost less than they save.
         wide = antialiased(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), height, width, bicubic)
         return np.asarray(cv2.cvtColor(wide, cv2.COLOR_RGBA2RGB))
-    source = torch.from_numpy(pixels if pixels.ndim == 3 else pixels[:, :, None]).permute(2, 0, 1)[None]
+    # Shaped (1, H, W, C) first: a batch axis added by indexing has a stride that hides the channels_last layout.
+    dense = np.ascontiguousarray(pixels).reshape(1, *pixels.shape[:2], -1)
+    source = torch.from_numpy(dense).permute(0, 3, 1, 2)
     mode = "bicubic" if bicubic else "bilinear"
     result = F.interpolate(source, (height, width), mode=mode, align_corners=False, antialias=True)
-    array = result[0].permute(1, 2, 0).numpy()
-    return np.ascontiguousarray(array if pixels.ndim == 3 else array[:, :, 0])
+    array = np.ascontiguousarray(result.permute(0, 2, 3, 1).numpy())
+    return array.reshape(height, width, *pixels.shape[2:])
 
 
 def window(pixels: Array, box: Sequence[int], border: Border, channels: int) -> Array:

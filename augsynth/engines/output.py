@@ -25,7 +25,7 @@ class Output:
         return self.dtype == torch.uint8
 
     def affine(self, channels: int) -> tuple[Array, Array]:
-        """Return scale and offset `(C,)` from input values to output values. Raises ValueError on a wrong channel count."""
+        """Return scale and offset `(C,)` from input to output values. Raises ValueError on a wrong channel count."""
         if self.mean is None or self.std is None:
             return np.full(channels, (255.0 if self.is_integer else 1.0) / self.white), np.zeros(channels)
         mean, std = np.asarray(self.mean), np.asarray(self.std)

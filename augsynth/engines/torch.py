@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
+import torch.nn.functional as F
 
 from augsynth.engines.output import Output, fill_values
 from augsynth.fuse import BICUBIC, BILINEAR, COPY, NEAREST, RESIZE, WARP, Colors, Erasing, Geometry, Run
@@ -24,7 +24,7 @@ _CPU_CHUNK = 4
 
 
 def render(images: Sequence[torch.Tensor], runs: Sequence[Run], output: Output, exact: bool) -> list[torch.Tensor]:
-    """Render B images `(C, H, W)` (float, or uint8 as values 0 to 255); returns B tensors `(C, h, w)` of `output.dtype`.
+    """Render B images `(C, H, W)` (float, or uint8 as values 0 to 255) to B tensors `(C, h, w)` of `output.dtype`.
 
     Samples of equal size are rows of one `(B, C, h, w)` batch.
     """
@@ -185,7 +185,7 @@ def _warp_chunk(
             if mode == "constant":
                 tap = torch.where((inside_y & inside_x).flatten(1)[:, None], tap, value)
             result = result + tap * (weight_y * weight_x).flatten(1)[:, None]
-    return result.unflatten(2, size)
+    return result.reshape(*result.shape[:2], *size)
 
 
 def _taps(at: torch.Tensor, kind: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
@@ -203,7 +203,9 @@ def _taps(at: torch.Tensor, kind: int) -> tuple[torch.Tensor, list[torch.Tensor]
     return base.long() - 1, [far[0], near[0], near[1], far[1]]
 
 
-def _bounded(index: torch.Tensor, low: torch.Tensor, high: torch.Tensor, mode: str) -> tuple[torch.Tensor, torch.Tensor]:
+def _bounded(
+    index: torch.Tensor, low: torch.Tensor, high: torch.Tensor, mode: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Bring pixel numbers into [low, high) by the border mode; also tell which were inside."""
     inside = (index >= low) & (index < high)
     size = high - low
@@ -218,7 +220,8 @@ def _matrix(pixels: torch.Tensor, a: torch.Tensor, shift: torch.Tensor) -> torch
     """Apply `a (R, C, C)` and `shift (R, C)` to `(R, C, H, W)`, without matmul: the same bits for any R."""
     a, shift = a[:, :, :, None, None], shift[:, :, None, None]
     channels = [
-        sum((a[:, row, k] * pixels[:, k] for k in range(1, pixels.shape[1])), a[:, row, 0] * pixels[:, 0]) + shift[:, row]
+        sum((a[:, row, k] * pixels[:, k] for k in range(1, pixels.shape[1])), a[:, row, 0] * pixels[:, 0])
+        + shift[:, row]
         for row in range(pixels.shape[1])
     ]
     return torch.stack(channels, 1)

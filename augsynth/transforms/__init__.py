@@ -10,4 +10,4 @@ from augsynth.transforms.geometry import *  # noqa: F403
 _FAMILIES = (geometry, color, erase, combine)
 REGISTRY: dict[str, type[Transform]] = {name: getattr(family, name) for family in _FAMILIES for name in family.__all__}
 
-__all__ = ["REGISTRY", "Transform", *REGISTRY]  # noqa: PLE0604
+__all__ = ["REGISTRY", "Transform", *REGISTRY]

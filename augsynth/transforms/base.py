@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +25,7 @@ class Border:
 
 
 class RowError(ValueError):
-    """One row of a batch cannot be augmented; `row` is its position, which whoever holds the batch turns into an index."""
+    """One row of a batch cannot be augmented; whoever holds the batch turns `row`, its position, into an index."""
 
     def __init__(self, row: int, message: str) -> None:
         super().__init__(message)
@@ -38,7 +39,7 @@ class Transform:
     p: probability of being applied; a field where the user may set it, else always 1.
     """
 
-    p: ClassVar[float] = 1.0
+    p: float = 1.0
     draws: ClassVar[int] = 0
     params: ClassVar[int] = 0
 
@@ -59,7 +60,7 @@ class Transform:
         """Raise ValueError that names class, field, value and what is allowed."""
         raise ValueError(f"{type(self).__name__}: {field}={getattr(self, field)!r} is not valid; expected {allowed}")
 
-    @property
+    @cached_property
     def gated(self) -> bool:
         """True when `p` is an argument of this class."""
         return any(item.name == "p" for item in self._fields())
@@ -93,6 +94,7 @@ class Geometric(Leaf):
     """A transform that moves pixels by a homography; neighbours fuse into one resample."""
 
     opens_run: ClassVar[bool] = False
+    may_stay_inside: ClassVar[bool] = False  # has a border, but whether it matters depends on the sample
     default_interpolation: ClassVar[str] = "nearest"
 
     def matrix(self, params: Array, sizes: Array) -> Array:
@@ -109,10 +111,10 @@ class Geometric(Leaf):
         return None
 
     def looks_outside(self, params: Array, sizes: Array) -> Array:
-        """Tell per sample `(B,)` whether `border` matters."""
+        """Tell per sample `(B,)` whether `border` matters; asked only where `may_stay_inside`."""
         return np.full(len(params), self.border is not None)
 
-    @property
+    @cached_property
     def sampling(self) -> tuple[int, bool]:
         """The interpolation's position in `INTERPOLATIONS` and whether minification is antialiased."""
         name = getattr(self, "interpolation", self.default_interpolation)
@@ -177,8 +179,10 @@ def check_fill(transform: Transform, field: str = "fill") -> tuple[float, ...]:
 
 def is_number(value: Any) -> bool:
     """Tell a finite real number (bool excluded)."""
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and bool(
-        np.isfinite(value)
+    return (
+        isinstance(value, (int, float, np.integer, np.floating))
+        and not isinstance(value, bool)
+        and bool(np.isfinite(value))
     )
 
 

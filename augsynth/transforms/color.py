@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -141,6 +142,10 @@ class ColorJitter(Composite):
             self.fail("hue", "a number in [0, 0.5] or (low, high) in [-0.5, 0.5]")
 
     def parts(self) -> Mapping[str, Transform]:
+        return self._parts
+
+    @cached_property
+    def _parts(self) -> dict[str, Transform]:
         parts: dict[str, Transform] = {}
         for name, kind in (("brightness", Brightness), ("contrast", Contrast), ("saturation", Saturation)):
             low, high = _factor_range(getattr(self, name)) or (1.0, 1.0)
@@ -151,7 +156,7 @@ class ColorJitter(Composite):
             parts["hue"] = Hue(low, high)
         return parts
 
-    @property
+    @cached_property
     def draws(self) -> int:  # type: ignore[override]
         return len(self.parts())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -90,7 +91,7 @@ class SomeOf(_Combinator):
     n: int = 1
     p: float = 1.0
 
-    @property
+    @cached_property
     def draws(self) -> int:  # type: ignore[override]
         return len(self.parts())
 
@@ -111,7 +112,7 @@ class RandomOrder(_Combinator):
 
     transforms: Transforms
 
-    @property
+    @cached_property
     def draws(self) -> int:  # type: ignore[override]
         return len(self.parts())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 _CROP_TRIES = 10
+_ANGLES = "a number >= 0 or (low, high) with low <= high"
 
 
 def _affine(a: Array | float, b: Array | float, c: Array | float, d: Array | float, tx: Array, ty: Array) -> Array:
@@ -64,9 +66,17 @@ def _pair(value: object) -> tuple[int, int] | None:
     entries = value if isinstance(value, tuple) else (value, value)
     if len(entries) == 1:
         entries = (entries[0], entries[0])
-    if len(entries) != 2 or not all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v > 0 for v in entries):
+    if len(entries) != 2 or not all(
+        isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v > 0 for v in entries
+    ):
         return None
     return int(entries[0]), int(entries[1])
+
+
+@cache
+def _extent(size: int | tuple[int, int]) -> Array:
+    """Return a checked size as an array (height, width)."""
+    return np.asarray(_pair(size), np.float64)
 
 
 def _symmetric(value: object) -> tuple[float, float] | None:
@@ -115,19 +125,22 @@ class RandomRotation(Geometric):
 
     def validate(self) -> None:
         if _symmetric(self.degrees) is None:
-            self.fail("degrees", "a number >= 0 or (low, high) with low <= high")
+            self.fail("degrees", _ANGLES)
         if self.center is not None and not (len(self.center) == 2 and all(map(is_number, self.center))):
             self.fail("center", "None or (x, y)")
         check_interpolation(self)
         check_fill(self)
 
-    @property
+    @cached_property
     def border(self) -> Border:
         return Border("constant", check_fill(self))
 
+    @cached_property
+    def _angles(self) -> tuple[float, float]:
+        return _symmetric(self.degrees) or (0.0, 0.0)
+
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
-        low, high = _symmetric(self.degrees) or (0.0, 0.0)
-        return lerp(u, low, high) * strength
+        return lerp(u, *self._angles) * strength
 
     def matrix(self, params: Array, sizes: Array) -> Array:
         cos, sin = _cos_sin(params[:, 0])
@@ -143,7 +156,7 @@ class RandomRotation(Geometric):
         # A rotated corner may overshoot a pixel edge by rounding alone: 1e-4 px is cut off, as torchvision does.
         halves = np.stack([sin * width + cos * height, cos * width + sin * height], 1) / 2
         middle = sizes / 2.0
-        return np.ceil(_cut(middle + halves)) - np.floor(_cut(middle - halves))
+        return np.asarray(np.ceil(_cut(middle + halves)) - np.floor(_cut(middle - halves)))
 
 
 def _cut(value: Array) -> Array:
@@ -179,14 +192,16 @@ class RandomAffine(Geometric):
 
     def validate(self) -> None:
         if _symmetric(self.degrees) is None:
-            self.fail("degrees", "a number >= 0 or (low, high) with low <= high")
+            self.fail("degrees", _ANGLES)
         shift = self.translate
         if shift is not None and not (len(shift) == 2 and all(is_number(v) and 0 <= v <= 1 for v in shift)):
             self.fail("translate", "None or two fractions (of width, of height) from 0 to 1")
         if self.scale is not None and not (is_range(self.scale) and self.scale[0] > 0):
             self.fail("scale", "None or (low, high) with 0 < low <= high")
         if self.shear is not None and self._shears() is None:
-            self.fail("shear", "None, a number >= 0, (low, high) or (x low, x high, y low, y high) in degrees within +-89")
+            self.fail(
+                "shear", "None, a number >= 0, (low, high) or (x low, x high, y low, y high) in degrees within +-89"
+            )
         if self.center is not None and not (len(self.center) == 2 and all(map(is_number, self.center))):
             self.fail("center", "None or (x, y)")
         check_interpolation(self)
@@ -199,24 +214,29 @@ class RandomAffine(Geometric):
             shear = None if pair is None else (*pair, 0.0, 0.0)
         if shear is None or not (is_range(shear[:2], -89, 89) and is_range(shear[2:], -89, 89)):
             return None
-        return shear  # type: ignore[return-value]
+        return shear
 
-    @property
+    @cached_property
     def border(self) -> Border:
         return Border("constant", check_fill(self))
 
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
         """Return angle, shift x, shift y (pixels), scale, shear x, shear y (degrees)."""
-        angles = _symmetric(self.degrees) or (0.0, 0.0)
-        reach = np.asarray(self.translate or (0.0, 0.0)) * sizes[:, ::-1] * strength
-        shears = self._shears() or (0.0, 0.0, 0.0, 0.0)
-        result = np.empty((len(u), 6))
-        result[:, 0] = lerp(u[:, 0], *angles) * strength
-        result[:, 1:3] = np.rint((2 * u[:, 1:3] - 1) * reach)
-        result[:, 3] = lerp(u[:, 3], *(self.scale or (1.0, 1.0))) ** strength
-        result[:, 4] = lerp(u[:, 4], *shears[:2]) * strength
-        result[:, 5] = lerp(u[:, 5], *shears[2:]) * strength
-        return result
+        low, high = self._ranges
+        result = low + u * (high - low)
+        result[:, 1:3] = np.rint(result[:, 1:3] * sizes[:, ::-1] * strength)
+        result[:, 3] **= strength
+        result[:, [0, 4, 5]] *= strength
+        return np.asarray(result)
+
+    @cached_property
+    def _ranges(self) -> tuple[Array, Array]:
+        """Low and high of what is drawn: angle, shifts as fractions, scale, shears."""
+        shift, shears = self.translate or (0.0, 0.0), self._shears() or (0.0, 0.0, 0.0, 0.0)
+        angles, scales = _symmetric(self.degrees) or (0.0, 0.0), self.scale or (1.0, 1.0)
+        columns = [angles, (-shift[0], shift[0]), (-shift[1], shift[1]), scales, shears[:2], shears[2:]]
+        low, high = np.array(columns).T
+        return low, high
 
     def matrix(self, params: Array, sizes: Array) -> Array:
         angle, scale = params[:, 0], params[:, 3]
@@ -254,17 +274,17 @@ class RandomCrop(Geometric):
             self.fail("padding_mode", "one of " + ", ".join(BORDER_MODES))
         check_fill(self)
 
-    @property
+    @cached_property
     def border(self) -> Border | None:
         return Border(self.padding_mode, check_fill(self)) if self.padding or self.pad_if_needed else None
 
-    @property
+    @cached_property
     def opens_run(self) -> bool:  # type: ignore[override]
         return self.border is not None
 
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
         """Return top and left of the window in the unpadded image's pixels."""
-        size = np.asarray(_pair(self.size))
+        size = _extent(self.size)
         left, top, right, bottom = _sides(self.padding or 0)
         before, padded = np.array([top, left]), sizes + np.array([top + bottom, left + right])
         missing = np.maximum(size - padded, 0)
@@ -274,23 +294,21 @@ class RandomCrop(Geometric):
             row = int(np.flatnonzero(missing.any(1))[0])
             have = " x ".join(str(int(v)) for v in padded[row])
             raise RowError(
-                row, f"size={self.size} is larger than the image ({have} pixels with padding); "
-                "use pad_if_needed=True or a Resize before it"
+                row,
+                f"size={self.size} is larger than the image ({have} pixels with padding); "
+                "use pad_if_needed=True or a Resize before it",
             )
         _check_reflection(self.padding_mode, before, sizes)
         free = padded - size
         # Weak augmentation keeps the window near the middle; full strength is uniform over all places.
         place = np.floor((0.5 + (u - 0.5) * strength) * (free + 1))
-        return np.minimum(place, free) - before
+        return np.asarray(np.minimum(place, free) - before)
 
     def matrix(self, params: Array, sizes: Array) -> Array:
         return _affine(1.0, 0.0, 0.0, 1.0, params[:, 1], params[:, 0])
 
     def output_size(self, params: Array, sizes: Array) -> Array:
-        return np.broadcast_to(np.asarray(_pair(self.size), np.float64), sizes.shape)
-
-    def looks_outside(self, params: Array, sizes: Array) -> Array:
-        return np.full(len(params), self.border is not None)
+        return np.broadcast_to(_extent(self.size), sizes.shape)
 
 
 @dataclass(frozen=True)
@@ -299,26 +317,28 @@ class CenterCrop(Geometric):
 
     size: int | tuple[int, int]
 
+    may_stay_inside: ClassVar[bool] = True
+
     def validate(self) -> None:
         _check_size(self)
 
-    @property
+    @cached_property
     def border(self) -> Border:
         return Border()
 
     def _corner(self, sizes: Array) -> Array:
-        free = sizes - np.asarray(_pair(self.size))
-        return np.where(free >= 0, np.rint(free / 2.0), -np.floor(-free / 2.0))
+        free = sizes - _extent(self.size)
+        return np.asarray(np.where(free >= 0, np.rint(free / 2.0), -np.floor(-free / 2.0)))
 
     def matrix(self, params: Array, sizes: Array) -> Array:
         corner = self._corner(sizes)
         return _affine(1.0, 0.0, 0.0, 1.0, corner[:, 1], corner[:, 0])
 
     def output_size(self, params: Array, sizes: Array) -> Array:
-        return np.broadcast_to(np.asarray(_pair(self.size), np.float64), sizes.shape)
+        return np.broadcast_to(_extent(self.size), sizes.shape)
 
     def looks_outside(self, params: Array, sizes: Array) -> Array:
-        return (sizes < np.asarray(_pair(self.size))).any(1)
+        return np.asarray((sizes < _extent(self.size)).any(1))
 
 
 @dataclass(frozen=True)
@@ -341,7 +361,7 @@ class Pad(Geometric):
             self.fail("padding_mode", "one of " + ", ".join(BORDER_MODES))
         check_fill(self)
 
-    @property
+    @cached_property
     def border(self) -> Border:
         return Border(self.padding_mode, check_fill(self))
 
@@ -374,7 +394,9 @@ class Resize(Geometric):
 
     def validate(self) -> None:
         _check_size(self)
-        if self.max_size is not None and (self._exact() or not isinstance(self.max_size, int) or self.max_size < self._short()):
+        if self.max_size is not None and (
+            self._exact() or not isinstance(self.max_size, int) or self.max_size < self._short()
+        ):
             self.fail("max_size", "None, or an int that is at least size, with an int size only")
         check_interpolation(self)
 
@@ -401,7 +423,7 @@ class Resize(Geometric):
             new_long = np.where(over, self.max_size, new_long)
         tall = sizes[:, 0] > sizes[:, 1]
         pair = [np.where(tall, new_long, new_short), np.where(tall, new_short, new_long)]
-        return np.maximum(np.stack(pair, 1), 1.0)
+        return np.asarray(np.maximum(np.stack(pair, 1), 1.0))
 
 
 @dataclass(frozen=True)
@@ -454,14 +476,14 @@ class RandomResizedCrop(Geometric):
         height, width = sizes[:, 0], sizes[:, 1]
         h = np.where(width / height < self.ratio[0], np.rint(width / self.ratio[0]), height)
         w = np.where(width / height > self.ratio[1], np.rint(height * self.ratio[1]), width)
-        return np.maximum(np.stack([h, w], 1), 1.0)
+        return np.asarray(np.maximum(np.stack([h, w], 1), 1.0))
 
     def matrix(self, params: Array, sizes: Array) -> Array:
-        h, w = _pair(self.size) or (1, 1)
+        h, w = _extent(self.size)
         return _affine(params[:, 3] / w, 0.0, 0.0, params[:, 2] / h, params[:, 1], params[:, 0])
 
     def output_size(self, params: Array, sizes: Array) -> Array:
-        return np.broadcast_to(np.asarray(_pair(self.size), np.float64), sizes.shape)
+        return np.broadcast_to(_extent(self.size), sizes.shape)
 
 
 def _check_size(transform: RandomCrop | CenterCrop | Resize | RandomResizedCrop) -> None:
@@ -472,7 +494,9 @@ def _check_size(transform: RandomCrop | CenterCrop | Resize | RandomResizedCrop)
 def _check_padding(transform: RandomCrop | Pad) -> None:
     value = transform.padding
     entries = value if isinstance(value, tuple) else (value,)
-    if len(entries) not in (1, 2, 4) or not all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in entries):
+    if len(entries) not in (1, 2, 4) or not all(
+        isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in entries
+    ):
         transform.fail("padding", "an int >= 0, (x, y) or (left, top, right, bottom)")
 
 
