@@ -189,73 +189,102 @@ def _near_int(value: Array) -> Array:
 
 
 def _place(
-    rows: Array, matrix: Array, size_in: Array, size_out: Array, kind: Array, antialias: Array, borders: tuple[Border, ...]
+    rows: Array,
+    matrix: Array,
+    size_in: Array,
+    size_out: Array,
+    kind: Array,
+    antialias: Array,
+    borders: tuple[Border, ...],
 ) -> Geometry:
     """Choose each sample's path and its whole-pixel windows."""
-    linear = np.abs(matrix[:, :2, :2])
     flat = (np.abs(matrix[:, 2, :2]) < 1e-12).all(1)
-    turned = flat & (linear[:, 0, 0] < _TOLERANCE) & (linear[:, 1, 1] < _TOLERANCE)
-    # A quarter turn is a swap of the source's axes and an axis-aligned map.
-    matrix = np.where(turned[:, None, None], matrix[:, [1, 0, 2]], matrix)
-    size_in = np.where(turned[:, None], size_in[:, ::-1], size_in)
-    aligned = flat & (np.abs(matrix[:, 0, 1]) < _TOLERANCE) & (np.abs(matrix[:, 1, 0]) < _TOLERANCE)
-    scale = np.stack([matrix[:, 1, 1], matrix[:, 0, 0]], 1)
-    shift = np.stack([matrix[:, 1, 2], matrix[:, 0, 2]], 1)
-    ends = shift + scale * size_out
-    low, high = np.minimum(shift, ends), np.maximum(shift, ends)
-    step = np.where(np.abs(scale) > 1e-9, np.abs(scale), 1.0)
-    whole = aligned & (_near_int(low) & _near_int(high)).all(1)
-    copy = whole & (np.abs(step - 1) < 1e-9).all(1)
-    inside = (low > -_TOLERANCE).all(1) & (high < size_in + _TOLERANCE).all(1)
-    total, before = size_in / step, low / step
-    sliced = aligned & inside & (_near_int(total) & _near_int(before)).all(1)
-    resize = ~copy & inside & (whole | sliced) & (kind > NEAREST)
-    path = np.where(copy, COPY, np.where(resize, RESIZE, WARP))
-    window = np.concatenate([np.rint(low), np.rint(high)], 1)
-    entire = np.concatenate([np.zeros_like(size_in), size_in], 1)
-    cut = (resize & ~whole)[:, None]
-    box = np.where(cut, entire, window)
-    full, offset = np.where(cut, np.rint(total), size_out), np.where(cut, np.rint(before), 0.0)
-    warped = path == WARP
-    if warped.any():
-        some = warped.nonzero()[0]
-        picked = [borders[i].mode in ("reflect", "symmetric") for i in some]
-        box[some], full[some], matrix[some] = _shrunk(
-            matrix[some], size_in[some], size_out[some], antialias[some], np.array(picked)
-        )
+    tiny = np.abs(matrix[:, :2, :2]) < _TOLERANCE
+    turned = flat & tiny[:, 0, 0] & tiny[:, 1, 1]
+    if turned.any():
+        # A quarter turn is a swap of the source's axes and an axis-aligned map.
+        matrix = np.where(turned[:, None, None], matrix[:, [1, 0, 2]], matrix)
+        size_in = np.where(turned[:, None], size_in[:, ::-1], size_in)
+    count = len(rows)
+    path, box, full = np.full(count, WARP), np.zeros((count, 4)), size_out.copy()
+    offset, flips = np.zeros((count, 2)), np.zeros((count, 2), bool)
+    aligned = turned | (flat & tiny[:, 0, 1] & tiny[:, 1, 0])
+    if aligned.any():
+        part = aligned.nonzero()[0]
+        # Where nobody looks outside, a window of whole pixels is cut before it is resized.
+        calm = np.array([borders[i] is _EDGE for i in part.tolist()])
+        windows = _windows(matrix[part], size_in[part], size_out[part], calm & (kind[part] > NEAREST))
+        path[part], box[part], full[part], offset[part], flips[part] = windows
+    warped = (path == WARP).nonzero()[0]
+    if len(warped):
+        folds = np.array([borders[i].mode in ("reflect", "symmetric") for i in warped.tolist()])
+        shrunk = _shrunk(matrix[warped], size_in[warped], size_out[warped], antialias[warped], folds)
+        box[warped], full[warped], matrix[warped] = shrunk
     integers = [array.astype(np.int64) for array in (box, full, offset, size_out)]
-    flips = (scale < 0) & ~warped[:, None]
-    # Where the cut window is mirrored, it lies at the same place of the mirrored whole.
     return Geometry(rows, path, turned, *integers, flips[:, 0], flips[:, 1], matrix, kind, antialias, borders)
 
 
-def _shrunk(matrix: Array, size_in: Array, size_out: Array, antialias: Array, everything: Array) -> tuple[Array, Array, Array]:
+def _windows(
+    matrix: Array, size_in: Array, size_out: Array, resizable: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Find the whole-pixel windows of axis-aligned maps: path, box, full, offset, flips as in `Geometry`."""
+    scale, shift = matrix[:, [1, 0], [1, 0]], matrix[:, [1, 0], [2, 2]]
+    ends = shift + scale * size_out
+    low, high = np.minimum(shift, ends), np.maximum(shift, ends)
+    step = np.maximum(np.abs(scale), 1e-9)
+    whole = (_near_int(low) & _near_int(high)).all(1)
+    copy = whole & (np.abs(step - 1) < 1e-9).all(1)
+    inside = ((low > -_TOLERANCE) & (high < size_in + _TOLERANCE)).all(1)
+    total, before = size_in / step, low / step
+    sliced = (_near_int(total) & _near_int(before)).all(1)
+    resize = ~copy & inside & (whole | sliced) & resizable
+    path = np.where(copy, COPY, np.where(resize, RESIZE, WARP))
+    cut = (resize & ~whole)[:, None]
+    window = np.concatenate([np.rint(low), np.rint(high)], 1)
+    entire = np.concatenate([np.zeros_like(size_in), size_in], 1)
+    box = np.where(cut, entire, window)
+    full, offset = np.where(cut, np.rint(total), size_out), np.where(cut, np.rint(before), 0.0)
+    return path, box, full, offset, (scale < 0) & (path != WARP)[:, None]
+
+
+_CORNERS = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]])
+_MIDDLE = np.array([0.5, 0.5, 1.0])
+
+
+def _shrunk(
+    matrix: Array, size_in: Array, size_out: Array, antialias: Array, everything: Array
+) -> tuple[Array, Array, Array]:
     """Bound the preimage of the output by a box, and choose the size to which a filter shrinks it first.
 
     Returns box, that size, and the matrix from the output into the shrunk box. A step of one output pixel moves at
     most about one pixel there, so that plain interpolation does not alias.
     """
-    h, w = size_out[:, 0], size_out[:, 1]
-    zero, one = np.zeros_like(h), np.ones_like(h)
-    corners = np.stack([[zero, zero, one], [w, zero, one], [zero, h, one], [w, h, one]]).transpose(2, 1, 0)
-    mapped = matrix @ corners
-    points = mapped[:, :2] / np.maximum(mapped[:, 2:], 1e-6)
-    middle = (matrix @ np.stack([w / 2, h / 2, one], 1)[:, :, None])[:, :, 0]
-    depth = np.maximum(middle[:, 2], 1e-6)[:, None, None]
-    slope = (matrix[:, :2, :2] - (middle[:, :2] / depth[:, :, 0])[:, :, None] * matrix[:, 2:, :2]) / depth
+    extent = np.ones((len(matrix), 1, 3))
+    extent[:, 0, :2] = size_out[:, ::-1]
+    scaled = matrix * extent
+    mapped = scaled @ _CORNERS
+    points, slope = mapped[:, :2], matrix[:, :2, :2]
+    if (matrix[:, 2, :2] != 0).any():
+        points = points / np.maximum(mapped[:, 2:], 1e-6)
+        middle = scaled @ _MIDDLE
+        depth = np.maximum(middle[:, 2], 1e-6)[:, None]
+        at = middle[:, :2] / depth
+        slope = (slope - at[:, :, None] * matrix[:, 2:, :2]) / depth[:, :, None]
     # Rows of the Jacobian are x and y of the input; sizes are height, width.
     shrink = np.sqrt((slope**2).sum(2))[:, ::-1]
-    shrink = np.where(antialias[:, None] & (shrink > 1 + 1e-6), shrink, 1.0)
+    shrink = np.where(antialias[:, None] & (shrink > 1 + _TOLERANCE), shrink, 1.0)
     margin = 2 + np.ceil(shrink)
     low = np.floor(points.min(2)[:, ::-1]) - margin
     high = np.ceil(points.max(2)[:, ::-1]) + margin
-    low = np.clip(np.where(everything[:, None], 0, low), 0, size_in - 1)
-    high = np.clip(np.where(everything[:, None], size_in, high), low + 1, size_in)
+    if everything.any():
+        low, high = np.where(everything[:, None], 0, low), np.where(everything[:, None], size_in, high)
+    low = np.minimum(np.maximum(low, 0), size_in - 1)
+    high = np.minimum(np.maximum(high, low + 1), size_in)
     length = high - low
     full = np.maximum(np.ceil(length / shrink - _TOLERANCE), 1.0)
     ratio = (full / length)[:, ::-1]
     into = np.zeros_like(matrix)
-    into[:, 0, 0], into[:, 1, 1], into[:, 2, 2] = ratio[:, 0], ratio[:, 1], 1.0
+    into[:, [0, 1], [0, 1]], into[:, 2, 2] = ratio, 1.0
     into[:, :2, 2] = -low[:, ::-1] * ratio
     return np.concatenate([low, high], 1), full, into @ matrix
 
@@ -285,7 +314,7 @@ def _erasing(program: Program, rows: Array, slots: list[int], active: Array) -> 
             leaf = program.plan.leaves[program.ops[rows[row], slot] - 1].transform
             assert isinstance(leaf, Pixelwise)
             rectangle[row] = leaf.rectangle(program.params[rows[row], slot][None, : leaf.params])[0]
-            paints[row] = leaf.paint
+            paints[row] = leaf.constant
     return Erasing(rows, rectangle, tuple(paints))
 
 

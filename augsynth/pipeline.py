@@ -13,7 +13,7 @@ from augsynth.batch import find_image, get_image, is_image, set_image
 from augsynth.engines.output import Output
 from augsynth.fuse import fuse
 from augsynth.images import FLOATS, Form, check_values, from_tensor, split, to_array, to_tensor
-from augsynth.program import GEOMETRY, Plan, Program, describe_runs, draw
+from augsynth.program import COLOR, GEOMETRY, Plan, Program, describe_runs, draw
 from augsynth.rng import IntLike, Rng
 from augsynth.transforms.base import named
 
@@ -150,6 +150,7 @@ class Pipeline:
             raise ValueError(f"{len(rng)} keys for {len(images)} images")
         forms = [Form.of(image, f"sample {i} (index {rng.index[i]})") for i, image in enumerate(images)]
         _check_alike(forms)
+        self._check_channels(forms)
         output, engine = self._output(forms[0]), self._engine(images, forms)
         sizes = np.array([form.size for form in forms], np.float64)
         program = draw(self.plan, rng, sizes, strength)
@@ -166,6 +167,18 @@ class Pipeline:
         tensors = [to_tensor(image, form) for image, form in zip(images, forms, strict=True)]
         check_values(tensors, forms)
         return list(zip(torch_engine.render(tensors, runs, output, exact), forms, strict=True))
+
+    def _check_channels(self, forms: Sequence[Form]) -> None:
+        """Refuse colour on images that are neither gray nor RGB, and fills for another number of channels."""
+        for form in {form.channels: form for form in reversed(forms)}.values():
+            if COLOR in self.plan.kinds and form.channels not in (1, 3):
+                raise ValueError(f"{form.where}: colour transforms need 1 or 3 channels, not {form.channels}")
+            for leaf in self.plan.leaves:
+                fill = leaf.transform.constant
+                if len(fill) not in (1, form.channels):
+                    raise ValueError(
+                        f"{form.where}: {leaf.name} has a fill of {len(fill)} values for {form.channels} channels"
+                    )
 
     def _output(self, form: Form) -> Output:
         normalize = self.plan.normalize

@@ -12,6 +12,7 @@ which a slow phase of the machine does not bend.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -22,18 +23,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-import albumentations as A  # noqa: E402, N812
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-import torchvision  # noqa: E402
-from PIL import Image  # noqa: E402
-from torchvision.transforms import v2  # noqa: E402
+import albumentations as A
+import cv2
+import numpy as np
+import torch
+import torchvision
+from PIL import Image
+from torchvision.transforms import v2
 
-import augsynth as ag  # noqa: E402
-from augsynth import transforms as T  # noqa: E402, N812
-from augsynth.data import demo  # noqa: E402
-from augsynth.rng import Rng  # noqa: E402
+import augsynth as ag
+from augsynth import transforms as T
+from augsynth.data import demo
+from augsynth.rng import Rng
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE, OUT = 256, 224
@@ -53,8 +54,8 @@ def photos(count: int, folder: str | None) -> list[np.ndarray]:
     return crops
 
 
-def ours(images: list[np.ndarray], color: str) -> Candidate:
-    pipeline = ag.Pipeline(
+def recipe(color: str) -> ag.Pipeline:
+    return ag.Pipeline(
         [
             T.RandomResizedCrop(OUT),
             T.RandomHorizontalFlip(),
@@ -64,19 +65,22 @@ def ours(images: list[np.ndarray], color: str) -> Candidate:
         ],
         color=color,
     )
-    state = {"epoch": 0}
 
-    def run() -> object:
-        state["epoch"] += 1
-        return pipeline.images(images, Rng.of(0, range(len(images)), state["epoch"]))
 
-    return run
+def ours(images: list[np.ndarray], color: str) -> Candidate:
+    pipeline, epochs = recipe(color), itertools.count()
+    return lambda: pipeline.images(images, Rng.of(0, range(len(images)), next(epochs)))
 
 
 def ours_one_by_one(images: list[np.ndarray], color: str) -> Candidate:
-    whole = ours(images, color)
-    pipeline = whole.__closure__[1].cell_contents  # type: ignore[attr-defined,union-attr]
-    return lambda: torch.stack([pipeline(image_tensor(image)) for image in images])
+    pipeline, batch = recipe(color), np.empty((len(images), OUT, OUT, 3), np.float32)
+
+    def run() -> object:
+        for row, image in zip(batch, images, strict=True):
+            row[...] = pipeline(image)
+        return batch
+
+    return run
 
 
 def image_tensor(image: np.ndarray) -> torch.Tensor:
@@ -95,8 +99,9 @@ def albumentations(images: list[np.ndarray], area: bool) -> Candidate:
         ]
     )
 
+    batch = np.empty((len(images), OUT, OUT, 3), np.float32)
+
     def run() -> object:
-        batch = np.empty((len(images), OUT, OUT, 3), np.float32)
         for row, image in zip(batch, images, strict=True):
             row[...] = chain(image=image)["image"]
         return batch
@@ -124,7 +129,7 @@ def torchvision_v2(images: list[np.ndarray], pil: bool) -> Candidate:
 
 def kornia_batch(images: list[np.ndarray]) -> Candidate | None:
     try:
-        import kornia.augmentation as K  # noqa: N812
+        import kornia.augmentation as K
     except ImportError:
         return None
     chain = K.AugmentationSequential(
@@ -193,9 +198,15 @@ def main() -> None:
     print(f"{'':28} {'us / image':>10} {'times albumentations':>22}")
     for row in rows:
         low, high = row["ratio_low_high"]
-        print(f"{row['name']:28} {row['microseconds_per_image']:>10} {row['times_albumentations']:>10}  ({low} to {high})")
+        print(
+            f"{row['name']:28} {row['microseconds_per_image']:>10} {row['times_albumentations']:>10}  ({low} to {high})"
+        )
     if args.json:
-        result = {"recipe": "rrc-flip-affine-jitter-normalize 256->224", "cpu": platform.processor(), "versions": versions}
+        result = {
+            "recipe": "rrc-flip-affine-jitter-normalize 256->224",
+            "cpu": platform.processor(),
+            "versions": versions,
+        }
         args.json.write_text(json.dumps({**result, "rounds": args.rounds, "batch": args.batch, "rows": rows}, indent=1))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
+import torch.nn.functional as F
 
 from augsynth.engines.output import Output, fill_values
 from augsynth.fuse import BICUBIC, BILINEAR, COPY, NEAREST, RESIZE, Colors, Erasing, Geometry, Run
@@ -25,10 +25,11 @@ _CV_BORDERS = {
     "symmetric": cv2.BORDER_REFLECT,
 }
 _CV_INTERPOLATIONS = {NEAREST: cv2.INTER_NEAREST, BILINEAR: cv2.INTER_LINEAR, BICUBIC: cv2.INTER_CUBIC}
-_IDENTITY3 = np.eye(3)
 
 
-def render(images: Sequence[Array], runs: Sequence[Run], sizes: Array, output: Output, exact: bool) -> list[torch.Tensor]:
+def render(
+    images: Sequence[Array], runs: Sequence[Run], sizes: Array, output: Output, exact: bool
+) -> list[torch.Tensor]:
     """Render B images `(H, W, C)` or `(H, W)` to `sizes (B, 2)`; returns B tensors `(C, h, w)`.
 
     Samples of equal size are rows of one contiguous `(B, C, h, w)` batch.
@@ -158,7 +159,7 @@ class _Warps:
         if (full_h, full_w) != (bottom - top, right - left):
             source = antialiased(source, full_h, full_w, False)
         flags = _CV_INTERPOLATIONS[kind] | cv2.WARP_INVERSE_MAP
-        fill = tuple(fill_values(border.fill, channels, "fill").tolist())
+        fill = tuple(fill_values(border.fill, channels).tolist())
         if m[2, 0] == 0 and m[2, 1] == 0:
             # cv2 counts from pixel centres, we from pixel edges.
             shift = m[:2, :2].sum(1) * 0.5 - 0.5
@@ -211,7 +212,7 @@ def window(pixels: Array, box: Sequence[int], border: Border, channels: int) -> 
         ys, xs = border_index(top, bottom, height, border.mode), border_index(left, right, width, border.mode)
         return pixels[ys[:, None], xs]
     result = np.empty((bottom - top, right - left, *pixels.shape[2:]), pixels.dtype)
-    result[...] = _cast(fill_values(border.fill, channels, "fill"), pixels)
+    result[...] = _cast(fill_values(border.fill, channels), pixels)
     y0, y1, x0, x1 = max(top, 0), min(bottom, height), max(left, 0), min(right, width)
     if y0 < y1 and x0 < x1:
         result[y0 - top : y1 - top, x0 - left : x1 - left] = pixels[y0:y1, x0:x1]
@@ -245,7 +246,7 @@ def _nearest_grid(pixels: Array, m: Array, size: tuple[int, int], border: Border
     picked_x = np.array([border_index(x, x + 1, width, mode)[0] for x in xs.tolist()], np.int64)
     result = pixels[picked_y[:, None], picked_x]
     if border.mode == "constant" and not (inside_y.all() and inside_x.all()):
-        result[~(inside_y[:, None] & inside_x)] = _cast(fill_values(border.fill, channels, "fill"), pixels)
+        result[~(inside_y[:, None] & inside_x)] = _cast(fill_values(border.fill, channels), pixels)
     return result
 
 
@@ -260,7 +261,6 @@ class _Colors:
         self.composed: dict[int, tuple[Array, Array]] = {}
 
     def apply(self, state: _State, i: int) -> None:
-        check_color_channels(state.channels)
         state.settle(self.white)
         if self.exact:
             self._apply_exact(state, i)
@@ -294,12 +294,6 @@ class _Colors:
             state.a, state.b, state.clamp = a @ before_a, after_b, self.expands[i][step]
 
 
-def check_color_channels(channels: int) -> None:
-    """Raise ValueError where colour is asked of neither gray nor RGB images."""
-    if channels not in (1, 3):
-        raise ValueError(f"colour transforms need images of 1 or 3 channels, got {channels}")
-
-
 def _means(pixels: Array, channels: int) -> Array:
     # cv2 accumulates in double and in one order: the same bits whatever the number of threads.
     return np.array(cv2.mean(pixels)[:channels])
@@ -326,7 +320,7 @@ class _Erase:
         top, left, height, width = self.rectangle[i]
         if height and width:
             state.pixels = state.pixels.copy()
-            value = _cast(fill_values(self.paints[i], state.channels, "value"), state.pixels)
+            value = _cast(fill_values(self.paints[i], state.channels), state.pixels)
             state.pixels[top : top + height, left : left + width] = value
 
 

@@ -37,8 +37,6 @@ class Output:
         return 1.0 / (self.white * std), -mean / std
 
 
-def fill_values(fill: tuple[float, ...], channels: int, what: str) -> Array:
-    """Spread a fill over C channels. Raises ValueError when it has another number of entries."""
-    if len(fill) not in (1, channels):
-        raise ValueError(f"{what} has {len(fill)} entries for images of {channels} channels")
+def fill_values(fill: tuple[float, ...], channels: int) -> Array:
+    """Spread a fill of one value, or one per channel, over C channels."""
     return np.broadcast_to(np.asarray(fill, np.float64), (channels,))

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from augsynth.engines.output import Output, fill_values
 from augsynth.fuse import BICUBIC, BILINEAR, COPY, NEAREST, RESIZE, WARP, Colors, Erasing, Geometry, Run
-from augsynth.transforms.base import Array
+from augsynth.transforms.base import Array, Border
 from augsynth.transforms.color import LUMA
 
 Group = tuple[Array, torch.Tensor]
@@ -78,7 +78,7 @@ def _index(positions: Array, like: torch.Tensor) -> torch.Tensor:
 
 
 def _tensor(array: Array, like: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array)).to(like.device, like.dtype)
+    return torch.from_numpy(np.array(array, order="C")).to(like.device, like.dtype)
 
 
 def _geometry(run: Geometry, rows: Array, pixels: torch.Tensor, position: Array, white: float) -> list[Group]:
@@ -89,13 +89,15 @@ def _geometry(run: Geometry, rows: Array, pixels: torch.Tensor, position: Array,
         if _filtered(run, p):
             groups.append((rows[i : i + 1], _filter_one(run, p, pixels[i : i + 1], white)))
         else:
-            key = (bool(run.transpose[p]), tuple(run.size[p].tolist()), int(run.interpolation[p]), run.borders[p])
+            # A window that is resized ends at its own edges, whatever lies outside the image.
+            border = Border("edge") if run.path[p] == RESIZE else run.borders[p]
+            key = (bool(run.transpose[p]), tuple(run.size[p].tolist()), int(run.interpolation[p]), border)
             together[key].append(i)
     for (swap, size, kind, border), members in together.items():
         chosen = position[members]
         source = pixels if len(members) == len(pixels) else pixels[_index(np.array(members), pixels)]
         source = source.transpose(2, 3) if swap else source
-        fill = fill_values(border.fill, source.shape[1], "fill")
+        fill = fill_values(border.fill, source.shape[1])
         matrix, bounds = _direct(run, chosen, source.shape[2:])
         warped = warp(source, matrix, size, bounds, border.mode, fill, kind)
         groups.append((rows[members], warped.clamp(0.0, white) if kind == BICUBIC else warped))
@@ -128,7 +130,7 @@ def _filter_one(run: Geometry, p: int, pixels: torch.Tensor, white: float) -> to
         result = shrunk[:, :, oy : oy + h, ox : ox + w].flip(turned)
     else:
         border = run.borders[p]
-        fill = fill_values(border.fill, shrunk.shape[1], "fill")
+        fill = fill_values(border.fill, shrunk.shape[1])
         bounds = np.array([[0, 0, *full]])
         result = warp(shrunk, run.matrix[p : p + 1], size, bounds, border.mode, fill, kind)
     return result.clamp(0.0, white) if kind == BICUBIC else result
@@ -236,7 +238,7 @@ def mean_luma(pixels: torch.Tensor, exact: bool) -> torch.Tensor:
 
 
 def _exact(run: Colors, pixels: torch.Tensor, position: Array, white: float) -> torch.Tensor:
-    channels = _color_channels(pixels)
+    channels = pixels.shape[1]
     for step in range(run.used.shape[1]):
         used = run.used[position, step] & ~(run.chroma[position, step] & (channels == 1))
         turned = used & ~np.isnan(run.hue[position, step])
@@ -256,17 +258,11 @@ def _exact(run: Colors, pixels: torch.Tensor, position: Array, white: float) -> 
 
 
 def _linear(run: Colors, pixels: torch.Tensor, position: Array, white: float) -> torch.Tensor:
-    a, v = run.composed(_color_channels(pixels))
+    a, v = run.composed(pixels.shape[1])
     shift = _tensor(v[position], pixels)
     if v[position].any():
         shift = shift * mean_luma(pixels, False)[:, None]
     return _matrix(pixels, _tensor(a[position], pixels), shift).clamp(0.0, white)
-
-
-def _color_channels(pixels: torch.Tensor) -> int:
-    if pixels.shape[1] not in (1, 3):
-        raise ValueError(f"colour transforms need images of 1 or 3 channels, got {pixels.shape[1]}")
-    return int(pixels.shape[1])
 
 
 def shift_hue(pixels: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
@@ -291,7 +287,7 @@ def _erase(run: Erasing, pixels: torch.Tensor, position: Array, white: float) ->
     x = torch.arange(pixels.shape[3], device=pixels.device)
     box = torch.from_numpy(run.rectangle[position]).to(pixels.device)[:, :, None, None]
     inside = (y >= box[:, 0]) & (y < box[:, 0] + box[:, 2]) & (x >= box[:, 1]) & (x < box[:, 1] + box[:, 3])
-    values = np.stack([fill_values(run.paints[p], pixels.shape[1], "value") for p in position.tolist()])
+    values = np.stack([fill_values(run.paints[p], pixels.shape[1]) for p in position.tolist()])
     return torch.where(inside[:, None], _tensor(values, pixels)[:, :, None, None], pixels)
 
 

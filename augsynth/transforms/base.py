@@ -69,6 +69,11 @@ class Transform:
         """Return the transforms this one is made of; empty for one that acts on pixels itself."""
         return {}
 
+    @property
+    def constant(self) -> tuple[float, ...]:
+        """The value it writes into pixels, in image space, one or one per channel."""
+        return (0.0,)
+
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
         """Turn uniforms `(B, draws)` and sizes `(B, 2)` (height, width) into parameters `(B, params)`."""
         return np.empty((len(u), 0))
@@ -110,6 +115,10 @@ class Geometric(Leaf):
         """What this transform wants outside the image; None when it never looks there."""
         return None
 
+    @property
+    def constant(self) -> tuple[float, ...]:
+        return self.border.fill if self.border else (0.0,)
+
     def looks_outside(self, params: Array, sizes: Array) -> Array:
         """Tell per sample `(B,)` whether `border` matters; asked only where `may_stay_inside`."""
         return np.full(len(params), self.border is not None)
@@ -142,11 +151,6 @@ class Pixelwise(Leaf):
     def rectangle(self, params: Array) -> Array:
         """Return `(B, 4)` int64 top, left, height, width in pixels."""
         raise TypeError(f"{type(self).__name__} has no rectangle")
-
-    @property
-    def paint(self) -> tuple[float, ...]:
-        """The value written, in image space, one or one per channel."""
-        return (0.0,)
 
 
 def _freeze(value: Any) -> Any:
@@ -200,6 +204,17 @@ def check_inplace(transform: Transform) -> None:
     """Refuse `inplace=True`: augsynth never changes its input."""
     if getattr(transform, "inplace", False):
         transform.fail("inplace", "False: the input is never changed")
+
+
+def affine_matrix(
+    a: Array | float, b: Array | float, c: Array | float, d: Array | float, tx: Array, ty: Array
+) -> Array:
+    """Stack `x' = a x + b y + tx, y' = c x + d y + ty` into `(B, 3, 3)`."""
+    result = np.zeros((len(tx), 3, 3))
+    result[:, 0, 0], result[:, 0, 1], result[:, 0, 2] = a, b, tx
+    result[:, 1, 0], result[:, 1, 1], result[:, 1, 2] = c, d, ty
+    result[:, 2, 2] = 1.0
+    return result
 
 
 def lerp(u: Array, low: Any, high: Any) -> Array:

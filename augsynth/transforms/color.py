@@ -29,7 +29,8 @@ _GRAY = np.tile(LUMA, (3, 1))
 # In linear colour gray must be a fixed point, so the weights sum to 1 there.
 _LUMA_ONE = LUMA / LUMA.sum()
 _GRAY_ONE = np.tile(_LUMA_ONE, (3, 1))
-_CHROMA = np.eye(3) - _GRAY_ONE
+_EYE = np.eye(3)
+_CHROMA = _EYE - _GRAY_ONE
 
 
 def _quarter_turn() -> Array:
@@ -65,7 +66,7 @@ class Brightness(_Factor):
     """Multiply by a factor: `f x`."""
 
     def matrix(self, params: Array, exact: bool) -> tuple[Array, Array]:
-        return params[:, :, None] * np.eye(3), np.zeros((len(params), 3))
+        return params[:, :, None] * _EYE, np.zeros((len(params), 3))
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Contrast(_Factor):
     """Blend with the mean luma m of the image: `f x + (1 - f) m`."""
 
     def matrix(self, params: Array, exact: bool) -> tuple[Array, Array]:
-        return params[:, :, None] * np.eye(3), (1 - params) * np.ones(3)
+        return params[:, :, None] * _EYE, (1 - params) * np.ones(3)
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Saturation(_Factor):
     def matrix(self, params: Array, exact: bool) -> tuple[Array, Array]:
         gray = _GRAY if exact else _GRAY_ONE
         factor = params[:, :, None]
-        return factor * np.eye(3) + (1 - factor) * gray, np.zeros((len(params), 3))
+        return factor * _EYE + (1 - factor) * gray, np.zeros((len(params), 3))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class RandomErasing(Pixelwise):
         check_inplace(self)
 
     @property
-    def paint(self) -> tuple[float, ...]:
+    def constant(self) -> tuple[float, ...]:
         return check_fill(self, "value")
 
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:

@@ -1,0 +1,218 @@
+"""The command `augsynth`: each of its commands is a Hydra application on the configuration of the same name."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import augsynth
+from augsynth.errors import AugsynthError
+from augsynth.quality.protocol import suggest
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+INTERRUPTED = 130
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run `augsynth COMMAND ...` and exit: 0 when done, 1 after an error that was explained, 130 after Ctrl-C."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command = given[0] if given else "--help"
+    if command in ("-h", "--help", "help"):
+        print(usage())
+        sys.exit(0)
+    if command in ("-V", "--version", "version"):
+        print(f"augsynth {augsynth.__version__}")
+        sys.exit(0)
+    if command not in COMMANDS:
+        _fail("augsynth", f"there is no command {command!r}{suggest(command, list(COMMANDS))}")
+    try:
+        _run(command, given[1:])
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
+
+
+def usage() -> str:
+    """Return the text of `augsynth --help`."""
+    lines = [f"  {name:<10} {function.__doc__}" for name, function in COMMANDS.items()]
+    return "\n".join([
+        "usage: augsynth COMMAND [key=value ...]",
+        "",
+        "Augmentation and synthetic samples for PyTorch training loops, with evidence whether they helped.",
+        "",
+        *lines,
+        "",
+        "augsynth COMMAND --help shows what can be set; --multirun sweeps over comma-separated values.",
+    ])
+
+
+def _fail(who: str, message: str) -> NoReturn:
+    print(f"{who}: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _run(command: str, arguments: list[str]) -> None:
+    """Run one Hydra application; what a user can have caused becomes a message, anything else stays a traceback."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    # Networks and transforms of the user's own stand beside where the command is called, as with `python -m`.
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    decorate = hydra.main(version_base="1.3", config_path="pkg://augsynth.conf", config_name=command)
+    # A class attribute or a wrapper would hide the function from Hydra, which takes its name for the job.
+    application = decorate(COMMANDS[command])
+    with _errors_raised() as traceback_wanted, _argv([f"augsynth {command}", *arguments]):
+        try:
+            application()
+        except (HydraException, OmegaConfBaseException) as error:
+            if traceback_wanted:
+                raise
+            _fail(f"augsynth {command}", explain(error, command, arguments))
+        except (AugsynthError, ValueError, TypeError, OSError) as error:
+            if traceback_wanted:
+                raise
+            _fail(f"augsynth {command}", f"{_text(error)}\n({_FULL_ERROR}=1 shows where this was raised)")
+        except SystemExit as error:
+            # Hydra's argument parser leaves with 2 after it has said what is wrong.
+            sys.exit(1 if error.code == 2 else error.code)
+
+
+@contextmanager
+def _errors_raised() -> Iterator[bool]:
+    """Let Hydra raise instead of print and exit; yield whether the user has asked for tracebacks."""
+    before = os.environ.get(_FULL_ERROR)
+    os.environ[_FULL_ERROR] = "1"
+    try:
+        with warnings.catch_warnings():
+            # Hydra 1.4 has another name for version_base; 1.3 wants it.
+            warnings.filterwarnings("ignore", message=".*version_base.*")
+            yield before not in (None, "", "0")
+    finally:
+        if before is None:
+            del os.environ[_FULL_ERROR]
+        else:
+            os.environ[_FULL_ERROR] = before
+
+
+@contextmanager
+def _argv(arguments: list[str]) -> Iterator[None]:
+    before = sys.argv
+    sys.argv = arguments
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"cannot use {error.filename}: {error.strerror}; hydra.run.dir=DIR chooses another output folder"
+    return str(error).strip() or type(error).__name__
+
+
+def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
+    """Say in one or two lines what is wrong with the command line, and what would be valid."""
+    from hydra.errors import MissingConfigException
+
+    text = "\n".join(line for line in str(error).strip().splitlines() if line.strip())
+    first = text.splitlines()[0] if text else type(error).__name__
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        return f"{group}={option}: there is no option {option!r} in group {group!r}{suggest(option, error.options)}"
+    if first.startswith("Missing mandatory value: "):
+        key = first.removeprefix("Missing mandatory value: ")
+        return f"{key} is needed and has no default; give it as {key}=VALUE"
+    for argument in arguments:
+        key = argument.split("=", 1)[0].lstrip("+~")
+        if f"'{key}'" in first and not key.startswith("hydra"):
+            found = _nearest(command, arguments, key)
+            if found is not None:
+                return f"{argument}: {found}"
+    return text
+
+
+def _nearest(command: str, arguments: Sequence[str], key: str) -> str | None:
+    """Say which part of a dotted key is not there and which keys are; None where all of it is."""
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    GlobalHydra.instance().clear()
+    groups = [a for a in arguments if a.split("=", 1)[0] in GROUPS and "," not in a and "=" in a]
+    with initialize_config_module("augsynth.conf", version_base="1.3"):
+        try:
+            config = compose(command, groups)
+        except HydraException:
+            config = compose(command)
+    node: Any = OmegaConf.to_container(config, resolve=False)
+    walked: list[str] = []
+    for part in key.split("."):
+        if not isinstance(node, dict):
+            return f"{'.'.join(walked)} is a value and has no key {part!r}"
+        if part not in node:
+            valid = [*node, *(GROUPS if not walked else ())]
+            where = f" in {'.'.join(walked)}" if walked else ""
+            return f"there is no key {part!r}{where}{suggest(part, list(dict.fromkeys(map(str, valid))))}"
+        node = node[part]
+        walked.append(part)
+    return None
+
+
+GROUPS = ("augment", "data", "experiment", "generator")
+
+
+def output_folder() -> Path:
+    """Return Hydra's output directory, after a file could be written there."""
+    from hydra.core.hydra_config import HydraConfig
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+    return folder
+
+
+def compare(config: DictConfig) -> float:
+    """did augmentation and synthetic data help on this data? A table and a report"""
+    from omegaconf import OmegaConf
+
+    from augsynth import comparing
+
+    folder = output_folder()
+    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(values, dict)
+    comparison = comparing.run(values, folder)
+    if comparison.interrupted:
+        sys.exit(INTERRUPTED)
+    return comparing.objective(comparison)
+
+
+def preview(config: DictConfig) -> float:
+    """a picture of every transform of a pipeline"""
+    from omegaconf import OmegaConf
+
+    from augsynth.preview import run
+
+    folder = output_folder()
+    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(values, dict)
+    print(run(values, folder))
+    return 0.0
+
+
+COMMANDS: dict[str, Callable[[DictConfig], float]] = {"compare": compare, "preview": preview}

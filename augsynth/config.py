@@ -1,0 +1,164 @@
+"""Hydra configuration: the one place that instantiates, and pipelines by name for use from Python."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+
+from augsynth.errors import AugsynthError
+from augsynth.quality.models import seeded
+from augsynth.quality.protocol import suggest
+
+if TYPE_CHECKING:
+    from augsynth.pipeline import Pipeline
+    from augsynth.quality.runs import Sampler
+
+CONFIG_MODULE = "augsynth.conf"
+# What a configuration may instantiate without being asked for by the caller.
+TRUSTED = ("augsynth.*", "torchvision.transforms.*", "albumentations.*")
+
+
+class ConfigError(AugsynthError, ValueError):
+    """A configuration asks for something that cannot be built; the message names the key."""
+
+
+def build(config: Any, allow: Sequence[str] = (), **arguments: Any) -> Any:
+    """Instantiate a configuration: its `_target_` called with its other keys and `arguments`.
+
+    config: a mapping or an OmegaConf node. allow: further targets, such as "my.*", besides augsynth's own,
+    torchvision's transforms and albumentations. Raises: ConfigError that names key, target and reason.
+    """
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    trust: dict[str, Any] = {}
+    if hasattr(hydra.utils, "execution_whitelist"):  # Hydra 1.4 refuses targets that the application does not name
+        trust["_execution_whitelist_"] = hydra.utils.execution_whitelist([*TRUSTED, *allow])
+    try:
+        return hydra.utils.instantiate(config, _convert_="all", **trust, **arguments)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_reason(error)) from error
+
+
+def targets(config: Any) -> tuple[str, ...]:
+    """Return every `_target_` in a configuration: what its author asks for, if the author may ask for anything."""
+    if isinstance(config, Mapping):
+        own = (str(config["_target_"]),) if config.get("_target_") else ()
+        return own + tuple(target for value in config.values() for target in targets(value))
+    if isinstance(config, Sequence) and not isinstance(config, str):
+        return tuple(target for value in config for target in targets(value))
+    return ()
+
+
+def pipeline(name: str = "standard", overrides: Sequence[str] = (), image_size: int | Sequence[int] = 224) -> Pipeline:
+    """Return a pipeline that ships with augsynth: none, light, standard or strong.
+
+    overrides: in Hydra's grammar, such as "transforms.affine.degrees=20" or "~transforms.erase".
+    image_size: side in pixels, or (height, width), of what the crops give. Raises: ConfigError.
+    """
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    size = image_size if isinstance(image_size, int) else f"[{','.join(map(str, image_size))}]"
+    prefixed = [re.sub(r"^([~+]*)", r"\1augment.", override, count=1) for override in overrides]
+    outer = GlobalHydra.instance().hydra
+    try:
+        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+            node = compose("preview", [f"augment={name}", f"data.image_size={size}", *prefixed]).augment
+            result: Pipeline = build(node, allow=targets(node))
+    except (HydraException, OmegaConfBaseException) as error:
+        options = getattr(error, "options", None)
+        known = suggest(name, options) if options else ""
+        raise ConfigError(f"pipeline({name!r}, {list(overrides)}): {first_line(error)}{known}") from error
+    finally:
+        # Called inside a Hydra application, this must not take its configuration away.
+        if outer is not None:
+            GlobalHydra.instance().initialize(outer)
+    return result
+
+
+def with_normalize(augment: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
+    """Return an augment configuration that ends in Normalize, unless it brings one of its own."""
+    transforms = dict(augment.get("transforms") or {})
+    if not any(str(target).endswith(".Normalize") for target in targets(transforms)):
+        normalize = {"_target_": "augsynth.transforms.Normalize", "mean": list(mean), "std": list(std)}
+        transforms["normalize"] = normalize
+    return {**augment, "transforms": transforms}
+
+
+def model_factory(config: Mapping[str, Any]) -> Callable[..., nn.Module]:
+    """Return the network's class or function with the arguments that the configuration gives it."""
+    if not config.get("_target_"):
+        raise ConfigError("model._target_ is needed: the import path of a network, such as model._target_=my.Net")
+    factory = build({**config, "_partial_": True}, allow=targets(config))
+    assert isinstance(factory, partial)
+    return factory
+
+
+@dataclass(frozen=True)
+class ConfiguredGenerator:
+    """Trains the generator that a configuration describes; a value, so that worker processes can have it.
+
+    config: `model`, with a `_target_` that takes image_shape and num_classes, and `fit`, the arguments of `fit`.
+    """
+
+    config: Mapping[str, Any]
+
+    def __call__(
+        self, items: Sequence[tuple[np.ndarray, int]], image_shape: tuple[int, int, int], num_classes: int, seed: int
+    ) -> Sampler:
+        """Train on `items` alone, weights and order by `seed`."""
+        from augsynth.generators import fit
+
+        node = self.config["model"]
+        with seeded(seed):
+            generator = build(node, allow=targets(node), image_shape=image_shape, num_classes=num_classes)
+            trained: Sampler = fit(generator, items, seed=seed, **self.config.get("fit", {}))
+        return trained
+
+
+def _reason(error: Exception) -> str:
+    """Say what Hydra's instantiate failed on: the key, the target, and the cause in the cause's own words."""
+    text = str(error)
+    key = re.search(r"full_key: *(\S+)", text)
+    target = re.search(r"target:? '([^']+)'", text)
+    where = ": ".join(match.group(1) for match in (key, target) if match)
+    cause = error.__cause__
+    if cause is None:
+        return f"{where}: {first_line(error)}" if where else first_line(error)
+    reason = first_line(cause)
+    if isinstance(cause, TypeError) and target:
+        reason += _arguments(target.group(1), reason)
+    if "locating target" in text and isinstance(cause, ImportError):
+        reason = f"cannot be imported: {type(cause).__name__}: {reason}"
+    return f"{where}: {reason}" if where else reason
+
+
+def _arguments(target: str, reason: str) -> str:
+    """Return the valid arguments of a target for a message about a wrong one."""
+    wrong = re.search(r"unexpected keyword argument '(\w+)'", reason)
+    if not wrong:
+        return ""
+    import hydra
+
+    try:
+        names = [name for name in inspect.signature(hydra.utils.get_object(target)).parameters if name != "self"]
+    except (ValueError, TypeError, ImportError):
+        return ""
+    return suggest(wrong.group(1), names)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a message that says something, or the name of the error."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
