@@ -1,0 +1,296 @@
+"""Synthetic samples as a dataset, and mixed with real ones."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from augsynth.batch import describe, find_image, get_image, is_pil, set_image
+from augsynth.data.labels import find_label, get_label, label_like, labels_of
+from augsynth.images import Form, check_values, to_tensor
+from augsynth.rng import KeyedIndex, fresh_seed
+
+if TYPE_CHECKING:
+    from augsynth.batch import Batch
+    from augsynth.generators.protocol import Generator
+    from augsynth.provenance import Provenance
+
+T = TypeVar("T")
+_CLASS_ATTRIBUTES = ("classes", "class_to_idx")
+
+
+class SyntheticDataset(Dataset[Any]):
+    """A map-style dataset whose samples a generator makes when they are asked for, a whole batch in one call.
+
+    labels: one label per sample, `(N,)`, or an int: so many samples of each class. fresh: make new samples each epoch
+    (by the epoch of a `KeyedIndex`; a plain index gets a fresh key at each call); False keeps one fixed set.
+    like: a real dataset, whose first sample gives the structure and image type; without one, items are
+    (float tensor `(C, H, W)`, int). seed: with epoch and index the key of a sample.
+    Raises: ValueError or TypeError where generator and `like` do not fit together.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        labels: int | Sequence[int] | torch.Tensor | np.ndarray,
+        seed: int = 0,
+        fresh: bool = True,
+        like: Any = None,
+    ) -> None:
+        self.generator, self.seed, self.fresh = _on_cpu(generator), seed, fresh
+        if isinstance(labels, int):
+            labels = np.repeat(np.arange(generator.num_classes), labels)
+        self.labels = torch.as_tensor(labels, dtype=torch.int64)
+        self.template = Template.default() if like is None else Template.of(like)
+        self._check()
+
+    @property
+    def targets(self) -> list[int]:
+        """The labels as a list of ints."""
+        return [int(label) for label in self.labels.tolist()]
+
+    @property
+    def synthetic(self) -> torch.Tensor:
+        """Which samples are synthetic, `(N,)` bool: all."""
+        return torch.ones(len(self), dtype=torch.bool)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """Make the samples of one batch, in one call of the generator for each epoch that the indices name."""
+        found: list[Any] = [None] * len(indices)
+        keyed = all(isinstance(index, KeyedIndex) for index in indices)
+        seed = self.seed if keyed or not self.fresh else fresh_seed()
+        epochs = [self._epoch(index) if keyed else 0 for index in indices]
+        for epoch in dict.fromkeys(epochs):
+            places = [place for place, other in enumerate(epochs) if other == epoch]
+            batch = self._generate([_position(indices[place], len(self)) for place in places], seed, epoch)
+            for place, image, label in zip(places, batch.image.cpu(), batch.label.tolist(), strict=True):
+                found[place] = self.template.fill(image, label)
+        return found
+
+    def provenance(self, index: int, epoch: int | None = None) -> Provenance | None:
+        """Tell what makes sample `index` in `epoch` (that of a KeyedIndex, if it is one).
+
+        Without an epoch, a fresh dataset gives seed and epoch None: a plain index draws another sample each time.
+        """
+        if epoch is None and isinstance(index, KeyedIndex):
+            epoch = index.epoch
+        key = 0 if epoch is None or not self.fresh else epoch
+        found = self._generate([_position(index, len(self))], self.seed, key).provenance[0]
+        return replace(found, seed=None, epoch=None) if self.fresh and epoch is None and found is not None else found
+
+    def _epoch(self, index: int) -> int:
+        return cast(KeyedIndex, index).epoch if self.fresh else 0
+
+    def _generate(self, positions: list[int], seed: int, epoch: int) -> Batch:
+        return self.generator.generate(self.labels[positions], seed, index=positions, epoch=epoch)
+
+    def _check(self) -> None:
+        """Fail now, not in a worker: on labels that the generator cannot make and on another image shape."""
+        if not len(self.labels):
+            return
+        highest = int(self.labels.max())
+        if highest >= self.generator.num_classes or int(self.labels.min()) < 0:
+            raise ValueError(
+                f"the generator has {self.generator.num_classes} classes, but the labels go from "
+                f"{int(self.labels.min())} to {highest}: train a generator on this data"
+            )
+        self.template.check_shape(tuple(self.generator.image_shape))
+        present = torch.from_numpy(np.unique(self.labels.numpy()))
+        self.generator.generate(present, self.seed, index=range(len(present)))
+
+
+class BlendedDataset(Dataset[Any]):
+    """A real dataset followed by a synthetic one; made by `blend` and `balance`.
+
+    Positions 0 to len(real) - 1 are real, all others synthetic: shuffling is the loader's business.
+    synthetic: `(N,)` bool. labels: `(N,)` int64. classes, class_to_idx: those of the real dataset, if it has them.
+    """
+
+    def __init__(self, real: Any, generated: SyntheticDataset, labels: np.ndarray) -> None:
+        self.real, self.generated = real, generated
+        self.labels = torch.cat([torch.from_numpy(labels), generated.labels])
+        self.synthetic = torch.arange(len(self.labels)) >= len(labels)
+
+    @property
+    def targets(self) -> list[int]:
+        """The labels as a list of ints."""
+        return [int(label) for label in self.labels.tolist()]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """Read the real samples of one batch and make the synthetic ones in one go."""
+        start = len(self) - len(self.generated)
+        positions = [_position(index, len(self)) for index in indices]
+        is_real = [position < start for position in positions]
+        pairs = list(zip(indices, positions, is_real, strict=True))
+        real = iter(_read(self.real, [_moved(index, position) for index, position, real in pairs if real]))
+        made = [_moved(index, position - start) for index, position, real in pairs if not real]
+        generated = iter(self.generated.__getitems__(made) if made else [])
+        return [next(real) if flag else next(generated) for flag in is_real]
+
+    def provenance(self, index: int, epoch: int | None = None) -> Provenance | None:
+        """Tell what makes sample `index`, None for a real one; see `SyntheticDataset.provenance`."""
+        position = _position(index, len(self)) - (len(self) - len(self.generated))
+        return None if position < 0 else self.generated.provenance(_moved(index, position), epoch)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what speaks of classes: per-sample attributes of the real dataset would be too short.
+        if name not in _CLASS_ATTRIBUTES:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.real, name)
+
+
+class Template:
+    """The form of a real dataset's samples, into which synthetic images and labels are filled."""
+
+    def __init__(self, sample: Any) -> None:
+        self.image = find_image(sample)
+        if self.image is None or (isinstance(sample, (tuple, list, Mapping)) and len(sample) == 1):
+            raise TypeError(f"the dataset is unlabelled: its samples are {describe(sample)}, not (image, label)")
+        self.label = find_label(sample, self.image)
+        if len(sample) > 2:
+            raise TypeError(
+                f"a sample is {describe(sample)}; a generator makes an image and its label, and nothing for the rest"
+            )
+        self.first_label = get_label(sample, self.label, "sample 0")
+        picture = get_image(sample, self.image)
+        self.form = Form.of(picture, "sample 0")
+        # Without the picture: it may share memory that its owner gives up, and workers need not be sent it.
+        self.sample = copy.deepcopy(set_image(sample, self.image, None))
+        self.mode = picture.mode if is_pil(picture) else None
+        try:
+            check_values([to_tensor(picture, self.form)], [self.form])
+        except ValueError as error:
+            raise ValueError(f"{error}; mix samples in before they are augmented or normalized") from None
+
+    @classmethod
+    def default(cls) -> Template:
+        """Items are (float tensor, int)."""
+        return cls((torch.zeros(1, 1, 1), 0))
+
+    @classmethod
+    def of(cls, dataset: Any) -> Template:
+        """Read the first sample of a map-style dataset. Raises: ValueError for an empty one."""
+        if not len(dataset):
+            raise ValueError("the real dataset is empty")
+        # A dataset that augments at random would draw here: looking at it must not change the user's run.
+        with torch.random.fork_rng(devices=[]):
+            return cls(dataset[0])
+
+    def check_shape(self, image_shape: tuple[int, ...]) -> None:
+        """Raise ValueError if the generator's images are not the size of the real ones."""
+        real = (self.form.channels, *self.form.size)
+        if real != (1, 1, 1) and real != image_shape:
+            raise ValueError(f"the real images are {real}, the generator makes {image_shape} (channels, height, width)")
+
+    def fill(self, image: torch.Tensor, label: int) -> Any:
+        """Return a sample with this image `(C, H, W)`, floats in [0, 1], and this label."""
+        if self.form.dtype == torch.uint8:
+            image = (image * 255).round().to(torch.uint8)
+        sample = set_image(self.sample, self.image, self._picture(image.to(self.form.dtype)))
+        return set_image(sample, self.label, label_like(label, get_image(self.sample, self.label)))
+
+    def _picture(self, image: torch.Tensor) -> Any:
+        if self.form.holder == "tensor":
+            return image if self.form.like is None else image.as_subclass(self.form.like)
+        array = image.permute(1, 2, 0).numpy()
+        if self.mode is not None:
+            return _pil(np.ascontiguousarray(array[:, :, 0] if len(image) == 1 else array), self.mode)
+        return np.ascontiguousarray(array[:, :, 0] if self.form.flat else array)
+
+
+def blend(real: Any, generator: Generator, ratio: float = 0.25, *, seed: int = 0, fresh: bool = True) -> BlendedDataset:
+    """Return `real` and, after it, as many synthetic samples as make up `ratio` of the whole; fresh ones every epoch.
+
+    The length is `round(len(real) / (1 - ratio))`; the synthetic labels have the class shares of the real ones, rounded
+    by largest remainder. real: a map-style dataset of (image, label), not yet augmented. ratio: in [0, 1).
+    Raises: ValueError or TypeError where generator and data do not fit together.
+    """
+    if not 0 <= ratio < 1:
+        raise ValueError(f"blend: ratio={ratio} must lie in [0, 1): the share of synthetic samples in an epoch")
+    labels = _real_labels(real)
+    classes, counts = np.unique(labels, return_counts=True)
+    extra = _share_out(round(len(labels) / (1 - ratio)) - len(labels), counts)
+    return BlendedDataset(real, SyntheticDataset(generator, np.repeat(classes, extra), seed, fresh, real), labels)
+
+
+def balance(real: Any, generator: Generator, *, seed: int = 0, fresh: bool = True) -> BlendedDataset:
+    """Return `real` and, after it, synthetic samples that fill every class up to the size of the largest.
+
+    real: a map-style dataset of (image, label), not yet augmented. Fresh synthetic samples every epoch.
+    Raises: ValueError or TypeError where generator and data do not fit together, or for a single class.
+    """
+    labels = _real_labels(real)
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) == 1:
+        raise ValueError(f"balance: all {len(labels)} samples are of class {classes[0]}; there is nothing to balance")
+    extra = np.repeat(classes, counts.max() - counts)
+    return BlendedDataset(real, SyntheticDataset(generator, extra, seed, fresh, real), labels)
+
+
+def _real_labels(real: Any) -> np.ndarray:
+    if not (hasattr(real, "__len__") and hasattr(real, "__getitem__")):
+        raise TypeError(f"map-style datasets are supported (with __len__ and __getitem__), got {type(real).__name__}")
+    template = Template.of(real)
+    return labels_of(real, template.image, template.label, template.first_label)
+
+
+def _share_out(total: int, counts: np.ndarray) -> np.ndarray:
+    """Split `total` in proportion to `counts`: rounded down, the rest to the largest remainders, lower class first."""
+    exact = total * counts.astype(np.int64)
+    shares = exact // counts.sum()
+    rest = np.argsort(-(exact % counts.sum()), kind="stable")[: total - shares.sum()]
+    shares[rest] += 1
+    return np.asarray(shares)
+
+
+def _read(dataset: Any, indices: list[int]) -> list[Any]:
+    batched = getattr(dataset, "__getitems__", None)
+    if callable(batched) and len(indices) > 1:
+        return list(batched(indices))
+    return [dataset[index] for index in indices]
+
+
+def _position(index: int, size: int) -> int:
+    position = int(index) + size if index < 0 else int(index)
+    if not 0 <= position < size:
+        raise IndexError(f"index {int(index)} is outside a dataset of {size} samples")
+    return position
+
+
+def _moved(index: int, position: int) -> int:
+    """Return `position` with the key of `index`, if it has one."""
+    return KeyedIndex(position, index.epoch, index.occurrence) if isinstance(index, KeyedIndex) else position
+
+
+def _on_cpu(generator: T) -> T:
+    """Return the generator, or a copy on the CPU: workers cannot share a GPU's memory."""
+    if isinstance(generator, torch.nn.Module) and any(p.device.type != "cpu" for p in generator.parameters()):
+        return copy.deepcopy(generator).cpu()
+    return generator
+
+
+def _pil(array: np.ndarray, mode: str) -> Any:
+    from PIL import Image
+
+    if mode.startswith("I"):
+        return Image.fromarray(np.rint(array * 65535).astype(np.int32 if mode == "I" else np.uint16))
+    picture = Image.fromarray(array)
+    return picture if picture.mode == mode else picture.convert(mode)

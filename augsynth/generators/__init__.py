@@ -1,0 +1,37 @@
+"""Generators: train one on your own data, then draw labelled samples that are marked as synthetic.
+
+The names below are loaded when first used, because the classes bring pytorch_lightning and scikit-learn with them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from augsynth.generators.checkpoint import CheckpointError, load
+    from augsynth.generators.protocol import Generator
+    from augsynth.generators.smote import LatentSMOTE
+    from augsynth.generators.training import fit
+    from augsynth.generators.vae import ConditionalVAE
+
+__all__ = ["CheckpointError", "ConditionalVAE", "Generator", "LatentSMOTE", "fit", "load"]
+
+_LAZY = {
+    "CheckpointError": "checkpoint",
+    "ConditionalVAE": "vae",
+    "Generator": "protocol",
+    "LatentSMOTE": "smote",
+    "fit": "training",
+    "load": "checkpoint",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

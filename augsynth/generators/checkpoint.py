@@ -1,0 +1,99 @@
+"""Generators to files and back: weights and configuration only, no pickled code."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import augsynth
+from augsynth.errors import AugsynthError
+
+if TYPE_CHECKING:
+    from augsynth.generators.vae import ConditionalVAE
+
+FORMAT = "augsynth generator 1"
+_CLASSES = {"ConditionalVAE": "augsynth.generators.vae", "LatentSMOTE": "augsynth.generators.smote"}
+
+
+class CheckpointError(AugsynthError):
+    """A generator could not be written or read; the message names the file."""
+
+
+def save(generator: ConditionalVAE, path: str | Path) -> None:
+    """Write a generator to `path`, whole or not at all; missing folders are made."""
+    name = type(generator).__name__
+    if name not in _CLASSES:
+        raise CheckpointError(f"load() knows {', '.join(_CLASSES)}, not {name}: give it its own save()")
+    content = {
+        "format": FORMAT,
+        "version": augsynth.__version__,
+        "class": name,
+        "config": generator.config,
+        "state": generator.state_dict(),
+    }
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise CheckpointError(f"cannot write the checkpoint {target}: {error.strerror or error}") from error
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            torch.save(content, stream)
+        # mkstemp lets only the owner read; a checkpoint is a file like any other.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(target)
+    except (OSError, RuntimeError) as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise CheckpointError(f"cannot write the checkpoint {target}: {error}") from error
+
+
+def load(path: str | Path, *, num_classes: int | None = None) -> ConditionalVAE:
+    """Read a generator that `save` wrote, onto the CPU.
+
+    num_classes: what your data has, checked when given.
+    Raises: CheckpointError if there is no such file, if it is no augsynth checkpoint, or if its class count differs.
+    """
+    source = Path(path)
+    content = _read(source)
+    config = content["config"]
+    if num_classes is not None and config["num_classes"] != num_classes:
+        raise CheckpointError(
+            f"the generator in {source} has {config['num_classes']} classes, the data has {num_classes}: "
+            "train a generator on this data"
+        )
+    try:
+        generator: ConditionalVAE = getattr(import_module(_CLASSES[content["class"]]), content["class"])(**config)
+        generator.load_state_dict(content["state"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{source} was written by augsynth {content['version']} and does not fit {augsynth.__version__}: {error}"
+        ) from error
+    return generator.eval()
+
+
+def _read(source: Path) -> dict[str, Any]:
+    if not source.is_file():
+        raise CheckpointError(f"there is no checkpoint {source}")
+    try:
+        content = torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch raises half a dozen types here, depending on what the file is instead.
+        raise CheckpointError(f"{source} is not an augsynth checkpoint: {_first(error)}") from error
+    if isinstance(content, dict) and content.get("format") == FORMAT:
+        return content
+    hint = ""
+    if isinstance(content, dict) and "pytorch-lightning_version" in content:
+        hint = ": it is a Lightning checkpoint, read it with the class's load_from_checkpoint"
+    raise CheckpointError(f"{source} is not an augsynth checkpoint{hint}")
+
+
+def _first(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
