@@ -17,6 +17,9 @@ NEAREST, BILINEAR, BICUBIC = range(3)
 COPY, RESIZE, WARP = range(3)
 _EDGE = Border("edge")
 _TOLERANCE = 1e-6
+# The interpolation after the filter smooths too. With steps of up to 1.6 pixels left to it, the result is two to ten
+# times closer to the exact average than with a filter that goes all the way: on photographs, zone plates and noise.
+_STEP = 1.6
 
 
 @dataclass(frozen=True)
@@ -220,14 +223,21 @@ def _place(
         folds = np.array([borders[i].mode in ("reflect", "symmetric") for i in warped.tolist()])
         shrunk = _shrunk(matrix[warped], size_in[warped], size_out[warped], antialias[warped], folds)
         box[warped], full[warped], matrix[warped] = shrunk
-    integers = [array.astype(np.int64) for array in (box, full, offset, size_out)]
-    return Geometry(rows, path, turned, *integers, flips[:, 0], flips[:, 1], matrix, kind, antialias, borders)
+    box_i, full_i, offset_i, size_i = (array.astype(np.int64) for array in (box, full, offset, size_out))
+    flip_y, flip_x = flips.T
+    return Geometry(
+        rows, path, turned, box_i, full_i, offset_i, size_i, flip_y, flip_x, matrix, kind, antialias, borders
+    )
 
 
 def _windows(
     matrix: Array, size_in: Array, size_out: Array, resizable: Array
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Find the whole-pixel windows of axis-aligned maps: path, box, full, offset, flips as in `Geometry`."""
+    """Find the whole-pixel windows of axis-aligned maps: path, box, full, offset, flips as in `Geometry`.
+
+    Only the composed map is known: a crop that follows a resize and happens to start and end on whole source pixels is
+    cut before the resize, as a RandomResizedCrop would be.
+    """
     scale, shift = matrix[:, [1, 0], [1, 0]], matrix[:, [1, 0], [2, 2]]
     ends = shift + scale * size_out
     low, high = np.minimum(shift, ends), np.maximum(shift, ends)
@@ -257,7 +267,7 @@ def _shrunk(
     """Bound the preimage of the output by a box, and choose the size to which a filter shrinks it first.
 
     Returns box, that size, and the matrix from the output into the shrunk box. A step of one output pixel moves at
-    most about one pixel there, so that plain interpolation does not alias.
+    most about `_STEP` pixels there, so that plain interpolation hardly aliases.
     """
     extent = np.ones((len(matrix), 1, 3))
     extent[:, 0, :2] = size_out[:, ::-1]
@@ -272,7 +282,7 @@ def _shrunk(
         slope = (slope - at[:, :, None] * matrix[:, 2:, :2]) / depth[:, :, None]
     # Rows of the Jacobian are x and y of the input; sizes are height, width.
     shrink = np.sqrt((slope**2).sum(2))[:, ::-1]
-    shrink = np.where(antialias[:, None] & (shrink > 1 + _TOLERANCE), shrink, 1.0)
+    shrink = np.where(antialias[:, None], np.maximum(shrink / _STEP, 1.0), 1.0)
     margin = 2 + np.ceil(shrink)
     low = np.floor(points.min(2)[:, ::-1]) - margin
     high = np.ceil(points.max(2)[:, ::-1]) + margin

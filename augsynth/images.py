@@ -13,6 +13,9 @@ import torch
 from augsynth.batch import describe, is_pil
 from augsynth.transforms.base import Array
 
+# OpenCV's thread pool does not survive a fork: a worker would wait forever on a pool that its parent has used.
+cv2.setNumThreads(1)
+
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _NUMPY_DTYPES = {
     np.dtype(np.uint8): torch.uint8,
@@ -91,9 +94,17 @@ class Form:
 
 def split(image: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """Take one image or a batch apart, and return how to put the results together again."""
+    if isinstance(image, torch.Tensor) and image.ndim == 4 and type(image) is not torch.Tensor:
+        # A subclass loses its name when it is taken apart.
+        kind = type(image)
+        return list(image.as_subclass(torch.Tensor)), lambda results: _as(kind, _stack(results))
     if isinstance(image, (torch.Tensor, np.ndarray)) and image.ndim == 4:
         return list(image), _stack
     return [image], lambda results: results[0]
+
+
+def _as(kind: type, stacked: Any) -> Any:
+    return [_as(kind, result) for result in stacked] if isinstance(stacked, list) else stacked.as_subclass(kind)
 
 
 def _stack(results: list[Any]) -> Any:
@@ -171,11 +182,11 @@ def check_values(images: Sequence[Any], forms: Sequence[Form]) -> None:
         )
 
 
-def from_tensor(result: torch.Tensor, form: Form) -> Any:
-    """Give a result `(C, h, w)` back the way its image came."""
+def from_tensor(result: torch.Tensor, form: Form, normalized: bool = False) -> Any:
+    """Give a result `(C, h, w)` back the way its image came; normalized values are no PIL image any more."""
     if form.holder == "tensor":
         return result if form.like is None else result.as_subclass(form.like)
-    if form.holder == "pil" and (result.dtype == torch.uint8) == (form.dtype == torch.uint8):
+    if form.holder == "pil" and not normalized and result.dtype == form.dtype:
         from PIL import Image
 
         return Image.fromarray(_to_hwc(result, flat=True))

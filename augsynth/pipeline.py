@@ -87,21 +87,22 @@ class Pipeline:
         stands in a sample that leaves it open. strength: 0 to 1, a factor on every range and `p`.
         Raises TypeError or ValueError naming the sample for what is not a valid image.
         """
+        normalized = self.plan.normalize is not None
         if isinstance(data, list) and data and all(_is_sample(entry) for entry in data):
             paths = [find_image(entry, key) for entry in data]
             images = [get_image(entry, path) for entry, path in zip(data, paths, strict=True)]
             for entry, path in zip(data, paths, strict=True):
-                self._check_targets(entry, path)
+                self.check_targets(entry, path)
             rng = self._rng(len(images), index, epoch, occurrence)
-            done = [from_tensor(image, form) for image, form in self._render(images, rng, strength)]
+            done = [from_tensor(image, form, normalized) for image, form in self._render(images, rng, strength)]
             return [set_image(e, path, image) for e, path, image in zip(data, paths, done, strict=True)]
         path = find_image(data, key)
-        self._check_targets(data, path)
+        self.check_targets(data, path)
         image = get_image(data, path)
         rows, join = split(image)
         rng = self._rng(len(rows), index, epoch, occurrence)
         rendered = self._render(rows, rng, strength)
-        return set_image(data, path, join([from_tensor(out, form) for out, form in rendered]))
+        return set_image(data, path, join([from_tensor(out, form, normalized) for out, form in rendered]))
 
     def images(self, images: Any, rng: Rng, strength: float = 1.0) -> torch.Tensor | list[torch.Tensor]:
         """Augment a sequence of images, or a batch tensor, under the keys of `rng`.
@@ -169,7 +170,7 @@ class Pipeline:
         return list(zip(torch_engine.render(tensors, runs, output, exact), forms, strict=True))
 
     def _check_channels(self, forms: Sequence[Form]) -> None:
-        """Refuse colour on images that are neither gray nor RGB, and fills for another number of channels."""
+        """Refuse colour on images that are neither gray nor RGB, and fills that do not suit channels or value range."""
         for form in {form.channels: form for form in reversed(forms)}.values():
             if COLOR in self.plan.kinds and form.channels not in (1, 3):
                 raise ValueError(f"{form.where}: colour transforms need 1 or 3 channels, not {form.channels}")
@@ -178,6 +179,11 @@ class Pipeline:
                 if len(fill) not in (1, form.channels):
                     raise ValueError(
                         f"{form.where}: {leaf.name} has a fill of {len(fill)} values for {form.channels} channels"
+                    )
+                if max(fill) > (white := 255 if form.dtype == torch.uint8 else 1):
+                    raise ValueError(
+                        f"{form.where}: {leaf.name} has a fill of {max(fill):g}, but {form.dtype} images reach from 0 to "
+                        f"{white}"
                     )
 
     def _output(self, form: Form) -> Output:
@@ -200,11 +206,12 @@ class Pipeline:
         traced = any(isinstance(image, torch.Tensor) and image.requires_grad for image in images)
         return "opencv" if fits and not traced else "torch"
 
-    def _check_targets(self, sample: Any, path: int | str | None) -> None:
+    def check_targets(self, sample: Any, path: int | str | None) -> None:
         """Refuse to move pixels away from a mask, boxes or keypoints that would stay behind."""
         if path is None or GEOMETRY not in self.plan.kinds:
             return
-        items = sample.items() if isinstance(sample, Mapping) else enumerate(sample)
+        fields = getattr(sample, "_fields", range(len(sample)))
+        items = sample.items() if isinstance(sample, Mapping) else zip(fields, sample, strict=True)
         for name, value in items:
             if name != path and (name in _TARGET_KEYS or type(value).__name__ in _TARGET_TENSORS):
                 raise TypeError(

@@ -5,6 +5,7 @@ import multiprocessing
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -119,6 +120,11 @@ def test_every_way_of_loading_delivers_the_same_samples_also_when_resumed(
         second = list(batches)
         check(second, 1, truth)
         assert order(second) == expected[1]
+
+
+def test_opencv_has_no_threads_for_which_a_forked_worker_would_wait_forever() -> None:
+    # Its pool does not survive a fork; that a worker hangs on it depends on timing, so this looks at the cause.
+    assert cv2.getNumThreads() == 1
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -52,7 +52,7 @@ class AugmentedDataset(Dataset[Any]):
         samples = self._read(indices)
         path = find_image(samples[0], self.key)
         for sample in samples:
-            self.pipeline._check_targets(sample, path)
+            self.pipeline.check_targets(sample, path)
         before = [get_image(sample, path) for sample in samples]
         images = self._augment(before, indices)
         stacked = images if isinstance(images, torch.Tensor) else None

@@ -176,7 +176,7 @@ class _Warps:
     def _bounded(self, result: Array, kind: int) -> Array:
         """Cut off what bicubic interpolation overshoots on floats; uint8 saturates by itself."""
         if kind == BICUBIC and result.dtype == np.float32:
-            return np.clip(result, 0.0, self.white)
+            return np.asarray(np.clip(result, 0.0, self.white))
         return np.asarray(result)
 
 
@@ -210,7 +210,7 @@ def window(pixels: Array, box: Sequence[int], border: Border, channels: int) -> 
         return pixels[top:bottom, left:right]
     if border.mode != "constant":
         ys, xs = border_index(top, bottom, height, border.mode), border_index(left, right, width, border.mode)
-        return pixels[ys[:, None], xs]
+        return np.asarray(pixels[ys[:, None], xs])
     result = np.empty((bottom - top, right - left, *pixels.shape[2:]), pixels.dtype)
     result[...] = _cast(fill_values(border.fill, channels), pixels)
     y0, y1, x0, x1 = max(top, 0), min(bottom, height), max(left, 0), min(right, width)
@@ -307,7 +307,7 @@ def _mean_luma(pixels: Array, channels: int) -> float:
 def _shift_hue(pixels: Array, shift: float) -> Array:
     hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
     # 360 and more wraps inside cv2; a negative hue does not.
-    cv2.add(hsv, (shift % 1.0 * 360.0, 0.0, 0.0, 0.0), dst=hsv)
+    cv2.add(hsv, (shift % 1.0 * 360.0, 0.0, 0.0, 0.0), dst=hsv)  # type: ignore[call-overload]
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=hsv))
 
 

@@ -47,7 +47,7 @@ class Transform:
         for item in self._fields():
             object.__setattr__(self, item.name, _freeze(getattr(self, item.name)))
         self.validate()
-        if not 0.0 <= self.p <= 1.0:
+        if not (is_number(self.p) and 0.0 <= self.p <= 1.0):
             self.fail("p", "a probability from 0 to 1")
 
     def _fields(self) -> tuple[Field[Any], ...]:
@@ -190,14 +190,14 @@ def is_number(value: Any) -> bool:
     )
 
 
+def is_pair(value: Any) -> bool:
+    """Tell a tuple of two numbers."""
+    return isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value))
+
+
 def is_range(value: Any, low: float = -np.inf, high: float = np.inf) -> bool:
     """Tell a `(low, high)` pair in ascending order within inclusive bounds."""
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and all(map(is_number, value))
-        and low <= value[0] <= value[1] <= high
-    )
+    return is_pair(value) and bool(low <= value[0] <= value[1] <= high)
 
 
 def check_inplace(transform: Transform) -> None:

@@ -72,7 +72,10 @@ class OneOf(_Combinator):
     def validate(self) -> None:
         weights = self.weights
         if weights is not None and not (
-            len(weights) == len(self.parts()) and all(is_number(w) and w >= 0 for w in weights) and sum(weights) > 0
+            isinstance(weights, tuple)
+            and len(weights) == len(self.parts())
+            and all(is_number(w) and w >= 0 for w in weights)
+            and sum(weights) > 0
         ):
             self.fail("weights", f"None or {len(self.parts())} numbers >= 0, not all 0")
 

@@ -16,6 +16,7 @@ from augsynth.transforms.base import (
     check_fill,
     check_interpolation,
     is_number,
+    is_pair,
     is_range,
     lerp,
 )
@@ -86,7 +87,7 @@ class RandomRotation(Geometric):
     def validate(self) -> None:
         if _symmetric(self.degrees) is None:
             self.fail("degrees", _ANGLES)
-        if self.center is not None and not (len(self.center) == 2 and all(map(is_number, self.center))):
+        if self.center is not None and not is_pair(self.center):
             self.fail("center", "None or (x, y)")
         check_interpolation(self)
         check_fill(self)
@@ -116,7 +117,9 @@ class RandomRotation(Geometric):
         # A rotated corner may overshoot a pixel edge by rounding alone: 1e-4 px is cut off, as torchvision does.
         halves = np.stack([sin * width + cos * height, cos * width + sin * height], 1) / 2
         middle = sizes / 2.0
-        return np.asarray(np.ceil(_cut(middle + halves)) - np.floor(_cut(middle - halves)))
+        grown = np.ceil(_cut(middle + halves)) - np.floor(_cut(middle - halves))
+        # A quarter turn keeps every pixel: the image's own size, turned.
+        return np.where(np.mod(params[:, :1], 90.0) == 0, 2 * halves, grown)
 
 
 def _cut(value: Array) -> Array:
@@ -154,7 +157,7 @@ class RandomAffine(Geometric):
         if _symmetric(self.degrees) is None:
             self.fail("degrees", _ANGLES)
         shift = self.translate
-        if shift is not None and not (len(shift) == 2 and all(is_number(v) and 0 <= v <= 1 for v in shift)):
+        if shift is not None and not (is_pair(shift) and all(0 <= v <= 1 for v in shift)):
             self.fail("translate", "None or two fractions (of width, of height) from 0 to 1")
         if self.scale is not None and not (is_range(self.scale) and self.scale[0] > 0):
             self.fail("scale", "None or (low, high) with 0 < low <= high")
@@ -162,7 +165,7 @@ class RandomAffine(Geometric):
             self.fail(
                 "shear", "None, a number >= 0, (low, high) or (x low, x high, y low, y high) in degrees within +-89"
             )
-        if self.center is not None and not (len(self.center) == 2 and all(map(is_number, self.center))):
+        if self.center is not None and not is_pair(self.center):
             self.fail("center", "None or (x, y)")
         check_interpolation(self)
         check_fill(self)

@@ -1,0 +1,254 @@
+"""A float64 renderer in plain numpy: what a drawn program means, by formulas of its own.
+
+It shares with the library only the draw (op codes and parameters). Maps, runs, windows, filters and colours are derived
+here again from the documented semantics, so that a fault in the library's own arithmetic shows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from reference_geometry import PLACES, as_pair, as_tuple, place, resample
+
+# How far from this reference an engine may be, in 1/255 of the value range: what each run of a pipeline adds to the
+# error, images of up to 640 pixels of pure noise included. A colour step multiplies what came before by its gain,
+# bicubic interpolation by 1.6; uint8 output adds 0.5 by rounding, and so does a fill that is not a whole number of it.
+TOLERANCES = {
+    "flip, crop, pad, quarter turn, erase": {"opencv uint8": 0.0, "opencv float": 0.0, "torch": 0.0},
+    "resample": {"opencv uint8": 0.53, "opencv float": 0.03, "torch": 0.03},
+    "resample that shrinks": {"opencv uint8": 1.6, "opencv float": 0.03, "torch": 0.03},
+    "color": {"opencv uint8": 0.01, "opencv float": 0.01, "torch": 0.01},
+}
+
+RANK = {"nearest": 0, "bilinear": 1, "bicubic": 2}  # flips, crops and padding do not interpolate: 0
+LUMA = np.array([0.2989, 0.587, 0.114])
+
+
+@dataclass(frozen=True)
+class Expected:
+    """pixels `(H, W, C)` float64 in the output's units, before rounding; doubt `(H, W)`: nearest-neighbour ties."""
+
+    pixels: np.ndarray
+    doubt: np.ndarray
+
+
+@dataclass
+class _Run:
+    kind: str
+    parts: list
+    border: tuple | None = None
+
+
+def expected(pipeline, images, *, index, epoch=0, occurrence=0, strength=1.0):
+    """Render CHW or HWC images of one dtype (uint8, or floats in [0, 1]) as `pipeline` should; one `Expected` each."""
+    arrays = [_to_float64(image) for image in images]
+    sizes = [array.shape[:2] for array in arrays]
+    program = pipeline.draw(sizes, index=index, epoch=epoch, occurrence=occurrence, strength=strength)
+    white = 255.0 if "uint8" in str(images[0].dtype) else 1.0
+    return [_render(pipeline, program, i, array, white) for i, array in enumerate(arrays)]
+
+
+def _to_float64(image):
+    if hasattr(image, "detach"):
+        return image.detach().double().permute(1, 2, 0).numpy()
+    array = np.asarray(image, np.float64)
+    return array if array.ndim == 3 else array[:, :, None]
+
+
+def steps_of(program, sample):
+    """List one sample's `(transform, parameters)` in order of application."""
+    result = []
+    for slot, code in enumerate(program.ops[sample]):
+        if code:
+            transform = program.plan.leaves[code - 1].transform
+            result.append((transform, program.params[sample, slot, : transform.params]))
+    return result
+
+
+def tolerance(pipeline, program, sample, size, engine, dtype):
+    """Return the allowed error of one sample in 1/255, from `TOLERANCES` and what was drawn for it."""
+    column = "torch" if engine == "torch" else f"opencv {'uint8' if dtype == 'uint8' else 'float'}"
+    error = 0.0
+    for run in split_runs(steps_of(program, sample), size, pipeline.fuse):
+        if run.kind == "geometry":
+            ranks = [RANK[getattr(t, "interpolation", "nearest")] for t, _ in run.parts]
+            antialias = all(getattr(t, "antialias", True) for t, _ in run.parts)
+            row = "resample that shrinks" if antialias else "resample"
+            row = row if max(ranks) else "flip, crop, pad, quarter turn, erase"
+            error = error * (1.6 if max(ranks) == 2 else 1.0) + TOLERANCES[row][column]
+        elif run.kind == "color":
+            for transform, params in run.parts:
+                error *= gain(transform, params)
+            error += TOLERANCES["color"][column]
+    return error
+
+
+def gain(transform, params):
+    """Return by how much a colour step can enlarge an error: a hue shift up to 3, a factor f up to f + |1 - f|."""
+    name = type(transform).__name__
+    if name == "Hue":
+        return 3.0
+    return 1.0 if name == "RandomGrayscale" else max(1.0, params[0] + (name != "Brightness") * abs(1 - params[0]))
+
+
+def assert_agrees(pipeline, images, **key):
+    """Compare what a pipeline with a named engine makes of CHW images with this reference, within the tolerances.
+
+    Returns the largest share of pixels that were not compared, because a nearest-neighbour choice was a tie.
+    """
+    targets = expected(pipeline, images, **key)
+    sizes = [tuple(image.shape[1:]) for image in images]
+    program = pipeline.draw(sizes, **key)
+    for i, (got, target) in enumerate(zip(pipeline(images, **key), targets, strict=True)):
+        pixels = got.double().permute(1, 2, 0).numpy()
+        assert pixels.shape == target.pixels.shape
+        normalize = pipeline.plan.normalize
+        unit = 1.0 if str(got.dtype) == "torch.uint8" else 255.0 * (np.array(normalize.std) if normalize else 1.0)
+        error = (np.abs(pixels - target.pixels) * unit).max(2)[~target.doubt].max(initial=0)
+        allowed = tolerance(pipeline, program, i, sizes[i], pipeline.engine, str(images[0].dtype)[6:])
+        allowed += 0.001 + 0.5 * (str(got.dtype) == "torch.uint8")
+        assert error <= allowed, f"sample {i}: {error} > {allowed}: {program.parameters(i)}"
+    return max(target.doubt.mean() for target in targets)
+
+
+def _render(pipeline, program, sample, pixels, white):
+    doubt = np.zeros(pixels.shape[:2], bool)
+    for run in split_runs(steps_of(program, sample), pixels.shape[:2], pipeline.fuse):
+        if run.kind == "geometry":
+            pixels, doubt = _resample_run(run, pixels, doubt, white)
+        elif run.kind == "erase":
+            pixels = _erase(*run.parts[0], pixels)
+        elif pipeline.color == "exact":
+            for transform, params in run.parts:
+                pixels = exact_color(transform, params, pixels, white)
+        else:
+            for transform, params in run.parts:
+                pixels = linear_color(transform, params, pixels)
+            pixels = np.clip(pixels, 0, white)
+    normalize = [t for t in pipeline.transforms.values() if type(t).__name__ == "Normalize"]
+    if normalize:
+        pixels = (pixels / white - np.array(normalize[0].mean)) / np.array(normalize[0].std)
+    elif pipeline.dtype is not None:
+        pixels = pixels / white * (255.0 if "uint8" in str(pipeline.dtype) else 1.0)
+    return Expected(pixels, doubt)
+
+
+def split_runs(steps, size, joined=True):
+    """Group geometry with geometry and colour with colour, until the border changes or padding opens a canvas."""
+    runs = []
+    for transform, params in steps:
+        name = type(transform).__name__
+        border, opens = None, False
+        if name in PLACES:
+            kind = "geometry"
+            border, opens = wanted_border(transform, size)
+            size = place(transform, params, size)[1]
+        else:
+            kind = "erase" if name == "RandomErasing" else "color"
+        last = runs[-1] if runs else None
+        same = last is not None and last.kind == kind and kind != "erase" and joined and not opens
+        if same and not (border and last.border and border != last.border):
+            last.parts.append((transform, params))
+            last.border = last.border or border
+        else:
+            runs.append(_Run(kind, [(transform, params)], border))
+    return runs
+
+
+def wanted_border(transform, size):
+    """Return what lies outside the image for this transform, or None where it never looks; and if it opens a canvas."""
+    name = type(transform).__name__
+    if name in ("RandomRotation", "RandomAffine"):
+        return ("constant", as_tuple(transform.fill)), False
+    if name == "CenterCrop":
+        small = size[0] < as_pair(transform.size)[0] or size[1] < as_pair(transform.size)[1]
+        return (("constant", (0.0,)) if small else None), False
+    if name == "Pad" or (name == "RandomCrop" and (transform.padding or transform.pad_if_needed)):
+        return (transform.padding_mode, as_tuple(transform.fill)), True
+    return None, False
+
+
+def _resample_run(run, pixels, doubt, white):
+    matrix, size, rank, antialias = np.eye(3), pixels.shape[:2], 0, True
+    for transform, params in run.parts:
+        step, size = place(transform, params, size)
+        matrix = matrix @ step
+        rank = max(rank, RANK[getattr(transform, "interpolation", "nearest")])
+        antialias = antialias and getattr(transform, "antialias", True)
+    antialias = antialias and rank > 0
+    result, ties = resample(pixels, matrix, size, rank, antialias, run.border)
+    if doubt.any():
+        border = run.border and (run.border[0], (0.0,))
+        spread, _ = resample(doubt[:, :, None] * 1.0, matrix, size, rank, antialias, border)
+        ties = ties | (np.abs(spread[:, :, 0]) > 1e-9)
+    return (np.clip(result, 0, white) if rank == 2 else result), ties
+
+
+# --- colour -----------------------------------------------------------------------------------------------------------
+
+
+def _luma(pixels, weights=LUMA):
+    return pixels[:, :, 0] if pixels.shape[2] == 1 else pixels @ weights
+
+
+def exact_color(transform, params, pixels, white):
+    """Apply one colour step with torchvision's semantics, the clamp included."""
+    name, gray = type(transform).__name__, pixels.shape[2] == 1
+    if gray and name in ("Saturation", "Hue", "RandomGrayscale"):
+        return pixels
+    if name == "Hue":
+        return _rotate_hsv(pixels, params[0])
+    if name == "RandomGrayscale":
+        return np.repeat(_luma(pixels)[:, :, None], 3, 2)
+    if name == "Brightness":
+        other = np.zeros((1, 1, 1))
+    else:
+        luma = _luma(pixels)
+        other = luma.mean().reshape(1, 1, 1) if name == "Contrast" else luma[:, :, None]
+    return np.clip(params[0] * pixels + (1 - params[0]) * other, 0, white)
+
+
+def linear_color(transform, params, pixels):
+    """Apply one colour step of `color="linear"`: no clamp, luma weights that sum to 1, the hue turned in YIQ."""
+    name, gray = type(transform).__name__, pixels.shape[2] == 1
+    weights = LUMA / LUMA.sum()
+    if gray and name in ("Saturation", "Hue", "RandomGrayscale"):
+        return pixels
+    if name == "Brightness":
+        return params[0] * pixels
+    if name == "Contrast":
+        return params[0] * pixels + (1 - params[0]) * _luma(pixels, weights).mean()
+    if name == "Saturation":
+        return params[0] * pixels + (1 - params[0]) * _luma(pixels, weights)[:, :, None]
+    if name == "RandomGrayscale":
+        return np.repeat(_luma(pixels, weights)[:, :, None], 3, 2)
+    to_yiq = np.array([weights, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
+    yiq = pixels @ to_yiq.T
+    # From red over yellow to green the angle of (I, Q) falls.
+    turned = (yiq[..., 1] + 1j * yiq[..., 2]) * np.exp(-2j * math.pi * params[0])
+    return np.stack([yiq[..., 0], turned.real, turned.imag], -1) @ np.linalg.inv(to_yiq).T
+
+
+def _rotate_hsv(pixels, shift):
+    value, low = pixels.max(2), pixels.min(2)
+    chroma = value - low
+    r, g, b = np.moveaxis(pixels, 2, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sector = np.select([value == r, value == g], [(g - b) / chroma % 6, (b - r) / chroma + 2], (r - g) / chroma + 4)
+    hue = (np.where(chroma > 0, sector, 0.0) / 6 + shift) % 1 * 6
+    middle = chroma * (1 - np.abs(hue % 2 - 1))
+    zero = np.zeros_like(chroma)
+    whole = np.floor(hue).astype(int) % 6
+    red = np.choose(whole, [chroma, middle, zero, zero, middle, chroma])
+    green = np.choose(whole, [middle, chroma, chroma, middle, zero, zero])
+    blue = np.choose(whole, [zero, zero, middle, chroma, chroma, middle])
+    return np.stack([red, green, blue], 2) + low[:, :, None]
+
+
+def _erase(transform, params, pixels):
+    top, left, height, width = (int(v) for v in params)
+    pixels = pixels.copy()
+    pixels[top : top + height, left : left + width] = as_tuple(transform.value)
+    return pixels
