@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,15 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def usage() -> str:
     """Return the text of `augsynth --help`."""
     lines = [f"  {name:<10} {function.__doc__}" for name, function in COMMANDS.items()]
-    return "\n".join([
-        "usage: augsynth COMMAND [key=value ...]",
-        "",
-        "Augmentation and synthetic samples for PyTorch training loops, with evidence whether they helped.",
-        "",
-        *lines,
-        "",
-        "augsynth COMMAND --help shows what can be set; --multirun sweeps over comma-separated values.",
-    ])
+    return "\n".join(
+        [
+            "usage: augsynth COMMAND [key=value ...]",
+            "",
+            "Augmentation and synthetic samples for PyTorch training loops, with evidence whether they helped.",
+            "",
+            *lines,
+            "",
+            "augsynth COMMAND --help shows what can be set; --multirun sweeps over comma-separated values.",
+        ]
+    )
 
 
 def _fail(who: str, message: str) -> NoReturn:
@@ -67,23 +69,29 @@ def _run(command: str, arguments: list[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from augsynth.config import version_base
+
     # Networks and transforms of the user's own stand beside where the command is called, as with `python -m`.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    decorate = hydra.main(version_base="1.3", config_path="pkg://augsynth.conf", config_name=command)
-    # A class attribute or a wrapper would hide the function from Hydra, which takes its name for the job.
-    application = decorate(COMMANDS[command])
+
     with _errors_raised() as traceback_wanted, _argv([f"augsynth {command}", *arguments]):
+
+        def job(config: DictConfig) -> float:
+            try:
+                return COMMANDS[command](config)
+            except (HydraException, OmegaConfBaseException, AugsynthError, ValueError, TypeError, OSError) as error:
+                # Left to Hydra, the message would come after a line about "executing job".
+                if traceback_wanted:
+                    raise
+                _fail(f"augsynth {command}", explain(error, command, arguments))
+
         try:
-            application()
-        except (HydraException, OmegaConfBaseException) as error:
+            hydra.main(**version_base(), config_path="pkg://augsynth.conf", config_name=command)(job)()
+        except (HydraException, OmegaConfBaseException, OSError) as error:
             if traceback_wanted:
                 raise
             _fail(f"augsynth {command}", explain(error, command, arguments))
-        except (AugsynthError, ValueError, TypeError, OSError) as error:
-            if traceback_wanted:
-                raise
-            _fail(f"augsynth {command}", f"{_text(error)}\n({_FULL_ERROR}=1 shows where this was raised)")
         except SystemExit as error:
             # Hydra's argument parser leaves with 2 after it has said what is wrong.
             sys.exit(1 if error.code == 2 else error.code)
@@ -95,10 +103,7 @@ def _errors_raised() -> Iterator[bool]:
     before = os.environ.get(_FULL_ERROR)
     os.environ[_FULL_ERROR] = "1"
     try:
-        with warnings.catch_warnings():
-            # Hydra 1.4 has another name for version_base; 1.3 wants it.
-            warnings.filterwarnings("ignore", message=".*version_base.*")
-            yield before not in (None, "", "0")
+        yield before not in (None, "", "0")
     finally:
         if before is None:
             del os.environ[_FULL_ERROR]
@@ -116,27 +121,27 @@ def _argv(arguments: list[str]) -> Iterator[None]:
         sys.argv = before
 
 
-def _text(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"cannot use {error.filename}: {error.strerror}; hydra.run.dir=DIR chooses another output folder"
-    return str(error).strip() or type(error).__name__
-
-
 def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
-    """Say in one or two lines what is wrong with the command line, and what would be valid."""
-    from hydra.errors import MissingConfigException
+    """Say in one or two lines what is wrong with the command line or the data, and what would be valid."""
+    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
 
-    text = "\n".join(line for line in str(error).strip().splitlines() if line.strip())
-    first = text.splitlines()[0] if text else type(error).__name__
+    text = "\n".join(line for line in str(error).strip().splitlines() if line.strip()) or type(error).__name__
+    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    if missing:
+        return f"{missing[1]} is needed and has no default; give it as {missing[1]}=VALUE"
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         return f"{group}={option}: there is no option {option!r} in group {group!r}{suggest(option, error.options)}"
-    if first.startswith("Missing mandatory value: "):
-        key = first.removeprefix("Missing mandatory value: ")
-        return f"{key} is needed and has no default; give it as {key}=VALUE"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override!r} cannot be read; an override is key=value, +key=value or ~key"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"cannot use {error.filename}: {error.strerror}; hydra.run.dir=DIR chooses another output folder"
+    if not isinstance(error, (HydraException, OmegaConfBaseException)):
+        return f"{text}\n({_FULL_ERROR}=1 shows where this was raised)"
     for argument in arguments:
         key = argument.split("=", 1)[0].lstrip("+~")
-        if f"'{key}'" in first and not key.startswith("hydra"):
+        if f"'{key}'" in text.splitlines()[0] and not key.startswith("hydra"):
             found = _nearest(command, arguments, key)
             if found is not None:
                 return f"{argument}: {found}"
@@ -150,9 +155,11 @@ def _nearest(command: str, arguments: Sequence[str], key: str) -> str | None:
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
 
+    from augsynth.config import version_base
+
     GlobalHydra.instance().clear()
     groups = [a for a in arguments if a.split("=", 1)[0] in GROUPS and "," not in a and "=" in a]
-    with initialize_config_module("augsynth.conf", version_base="1.3"):
+    with initialize_config_module("augsynth.conf", **version_base()):
         try:
             config = compose(command, groups)
         except HydraException:
@@ -187,16 +194,21 @@ def output_folder() -> Path:
     return folder
 
 
-def compare(config: DictConfig) -> float:
-    """did augmentation and synthetic data help on this data? A table and a report"""
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Return a configuration as plain values, interpolations resolved. Raises: MissingMandatoryValue."""
     from omegaconf import OmegaConf
 
+    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def compare(config: DictConfig) -> float:
+    """did augmentation and synthetic data help on this data? A table and a report"""
     from augsynth import comparing
 
     folder = output_folder()
-    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(values, dict)
-    comparison = comparing.run(values, folder)
+    comparison = comparing.run(plain(config), folder)
     if comparison.interrupted:
         sys.exit(INTERRUPTED)
     return comparing.objective(comparison)
@@ -204,14 +216,10 @@ def compare(config: DictConfig) -> float:
 
 def preview(config: DictConfig) -> float:
     """a picture of every transform of a pipeline"""
-    from omegaconf import OmegaConf
-
     from augsynth.preview import run
 
     folder = output_folder()
-    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(values, dict)
-    print(run(values, folder))
+    print(run(plain(config), folder))
     return 0.0
 
 

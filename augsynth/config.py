@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from torch import nn
 
 from augsynth.errors import AugsynthError
@@ -19,6 +19,7 @@ from augsynth.quality.protocol import suggest
 if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
     from augsynth.quality.runs import Sampler
+    from augsynth.quality.samples import Labelled
 
 CONFIG_MODULE = "augsynth.conf"
 # What a configuration may instantiate without being asked for by the caller.
@@ -44,18 +45,38 @@ def build(config: Any, allow: Sequence[str] = (), **arguments: Any) -> Any:
         trust["_execution_whitelist_"] = hydra.utils.execution_whitelist([*TRUSTED, *allow])
     try:
         return hydra.utils.instantiate(config, _convert_="all", **trust, **arguments)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_reason(error)) from error
+    except (HydraException, OmegaConfBaseException, AugsynthError, ValueError, TypeError, OSError) as error:
+        # Hydra 1.3 wraps what a target raises, 1.4 hands it on with notes.
+        raise ConfigError(_reason(error, config)) from error
 
 
 def targets(config: Any) -> tuple[str, ...]:
-    """Return every `_target_` in a configuration: what its author asks for, if the author may ask for anything."""
+    """Return every `_target_` in a configuration: what its author asks for, if the author may ask for anything.
+
+    An object that is re-exported counts under both names, because Hydra 1.4 looks at the one where it is defined.
+    """
     if isinstance(config, Mapping):
-        own = (str(config["_target_"]),) if config.get("_target_") else ()
+        own = _names(str(config["_target_"])) if config.get("_target_") else ()
         return own + tuple(target for value in config.values() for target in targets(value))
     if isinstance(config, Sequence) and not isinstance(config, str):
         return tuple(target for value in config for target in targets(value))
     return ()
+
+
+def _names(target: str) -> tuple[str, ...]:
+    try:
+        found = pkgutil.resolve_name(target)
+    except (ImportError, AttributeError, ValueError):
+        return (target,)
+    defined = f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', None)}"
+    return tuple(dict.fromkeys((target, defined)))
+
+
+def version_base() -> dict[str, str]:
+    """Return the argument that Hydra 1.3 wants and 1.4 warns about."""
+    import hydra
+
+    return {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
 
 
 def pipeline(name: str = "standard", overrides: Sequence[str] = (), image_size: int | Sequence[int] = 224) -> Pipeline:
@@ -69,11 +90,12 @@ def pipeline(name: str = "standard", overrides: Sequence[str] = (), image_size: 
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
     size = image_size if isinstance(image_size, int) else f"[{','.join(map(str, image_size))}]"
     prefixed = [re.sub(r"^([~+]*)", r"\1augment.", override, count=1) for override in overrides]
-    outer = GlobalHydra.instance().hydra
     try:
-        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        with initialize_config_module(CONFIG_MODULE, **version_base()):
             node = compose("preview", [f"augment={name}", f"data.image_size={size}", *prefixed]).augment
             result: Pipeline = build(node, allow=targets(node))
     except (HydraException, OmegaConfBaseException) as error:
@@ -100,9 +122,15 @@ def model_factory(config: Mapping[str, Any]) -> Callable[..., nn.Module]:
     """Return the network's class or function with the arguments that the configuration gives it."""
     if not config.get("_target_"):
         raise ConfigError("model._target_ is needed: the import path of a network, such as model._target_=my.Net")
-    factory = build({**config, "_partial_": True}, allow=targets(config))
-    assert isinstance(factory, partial)
-    return factory
+    name = str(config["_target_"])
+    try:
+        found = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"model._target_={name} cannot be imported: {first_line(error)}") from error
+    if not callable(found):
+        raise ConfigError(f"model._target_={name} is a {type(found).__name__}, not a class or function")
+    rest = {key: value for key, value in config.items() if key != "_target_"}
+    return partial(found, **build(rest, allow=targets(rest)))
 
 
 @dataclass(frozen=True)
@@ -114,34 +142,46 @@ class ConfiguredGenerator:
 
     config: Mapping[str, Any]
 
-    def __call__(
-        self, items: Sequence[tuple[np.ndarray, int]], image_shape: tuple[int, int, int], num_classes: int, seed: int
-    ) -> Sampler:
-        """Train on `items` alone, weights and order by `seed`."""
+    def make(self, image_shape: Sequence[int], num_classes: int) -> Any:
+        """Return the untrained generator. Raises: ConfigError that names the key."""
+        node = self.config["model"]
+        # `fit` draws the weights anew from its seed; these must only leave the global generator alone.
+        with seeded(0):
+            return build(node, allow=targets(node), image_shape=tuple(image_shape), num_classes=num_classes)
+
+    def __call__(self, samples: Labelled, num_classes: int, seed: int) -> Sampler:
+        """Train on `samples` alone, weights and order by `seed`."""
         from augsynth.generators import fit
 
-        node = self.config["model"]
-        with seeded(seed):
-            generator = build(node, allow=targets(node), image_shape=image_shape, num_classes=num_classes)
-            trained: Sampler = fit(generator, items, seed=seed, **self.config.get("fit", {}))
+        generator = self.make(samples.image.shape[1:], num_classes)
+        options = self.config.get("fit", {})
+        trained: Sampler = fit(generator, (samples.image, samples.label), seed=seed, **options)
         return trained
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, config: Any) -> str:
     """Say what Hydra's instantiate failed on: the key, the target, and the cause in the cause's own words."""
-    text = str(error)
+    text = "\n".join([str(error), *getattr(error, "__notes__", ())])
     key = re.search(r"full_key: *(\S+)", text)
-    target = re.search(r"target:? '([^']+)'", text)
-    where = ": ".join(match.group(1) for match in (key, target) if match)
-    cause = error.__cause__
-    if cause is None:
-        return f"{where}: {first_line(error)}" if where else first_line(error)
+    named = re.search(r"target:? '([^']+)'", text)
+    target = named[1] if named else _target_at(config, key[1] if key else "")
+    cause = error.__cause__ or error
     reason = first_line(cause)
     if isinstance(cause, TypeError) and target:
-        reason += _arguments(target.group(1), reason)
+        reason += _arguments(target, reason)
     if "locating target" in text and isinstance(cause, ImportError):
-        reason = f"cannot be imported: {type(cause).__name__}: {reason}"
-    return f"{where}: {reason}" if where else reason
+        # Hydra's own first line only repeats the target; the second one says what Python said.
+        said = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        reason = f"cannot be imported: {said[1] if len(said) > 1 else reason}"
+    return ": ".join(part for part in (key[1] if key else None, target, reason) if part)
+
+
+def _target_at(config: Any, key: str) -> str | None:
+    """Return the target of the node at a dotted key, which Hydra 1.4 does not say."""
+    for part in filter(None, key.split(".")):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    found = config.get("_target_") if isinstance(config, Mapping) else None
+    return str(found) if found else None
 
 
 def _arguments(target: str, reason: str) -> str:
@@ -162,3 +202,10 @@ def first_line(error: BaseException) -> str:
     """Return the first line of a message that says something, or the name of the error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def to_yaml(values: Mapping[str, Any]) -> str:
+    """Write a resolved configuration as YAML, for reading."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.create(dict(values)))

@@ -6,9 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from augsynth.quality.results import Comparison, Run, table_rows
 from augsynth.quality.runs import Done, Phase
@@ -17,6 +18,10 @@ from augsynth.quality.statistics import Contrast, Estimate
 
 # Until the first one is done, a generator is taken to cost as much as this many training steps.
 STEPS_PER_GENERATOR = 1500
+# Seconds of work that must be measured before the bar says how long is left: the first steps are slower than the rest.
+SETTLED = 5.0
+# How many of the things that run side by side the bar names.
+PHASES = 3
 
 
 class Forecast:
@@ -48,6 +53,10 @@ class Forecast:
         generator = self.done.get("generator")
         return generator[1] / generator[0] / STEPS_PER_GENERATOR if generator else None
 
+    def measured(self) -> float:
+        """Return how many seconds of work have been counted."""
+        return sum(seconds for _, seconds in self.done.values())
+
     def seconds_left(self) -> float | None:
         """Return the seconds left, or None while nothing is known."""
         parts = [(units, self.rate(kind)) for kind, units in self.left.items() if units]
@@ -58,7 +67,7 @@ class Forecast:
     def share_done(self) -> float:
         """Return the share of the work that is done, 0 to 1, weighed by time."""
         left = self.seconds_left()
-        spent = sum(seconds for _, seconds in self.done.values()) / self.workers
+        spent = self.measured() / self.workers
         return 0.0 if left is None else spent / max(spent + left, 1e-9)
 
 
@@ -72,11 +81,13 @@ class Monitor:
         self.phases: dict[int, str] = {}
         self.started = time.monotonic()
         self.progress = Progress(
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=20, table_column=Column(min_width=20)),
             TaskProgressColumn(),
-            TextColumn("{task.fields[left]}"),
-            TextColumn("[dim]{task.description}"),
+            TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True, min_width=27)),
+            # What runs takes the room that is left: in a narrow terminal it is cut, the time is not.
+            TextColumn("[dim]{task.description}", table_column=Column(no_wrap=True, ratio=1, overflow="ellipsis")),
             console=self.console,
+            expand=True,
             transient=True,
             disable=not self.console.is_terminal,
         )
@@ -101,11 +112,14 @@ class Monitor:
             self.finished += 1
             self._say_finished(event)
         left = self.forecast.seconds_left()
+        wait = f", {duration(left)} left" if left is not None and self.forecast.measured() >= SETTLED else ""
+        shown = list(self.phases.values())
+        more = f" and {len(shown) - PHASES} more" if len(shown) > PHASES else ""
         self.progress.update(
             self.bar,
             completed=self.forecast.share_done(),
-            description=" · ".join(self.phases.values()),
-            left=f"{self.finished}/{self.runs} runs, {duration(left)} left" if left is not None else "",
+            description=" · ".join(shown[:PHASES]) + more,
+            left=f"{self.finished}/{self.runs} runs{wait}",
         )
 
     def _say_finished(self, run: Run) -> None:
@@ -129,7 +143,8 @@ def percent(value: Estimate | None) -> str:
         return "no run"
     if not value.known:
         return f"{100 * value.mean:.1f}"
-    return f"{100 * value.mean:.1f} ({100 * value.low:.1f} to {100 * value.high:.1f})"
+    low, high = 100 * max(value.low, 0.0), 100 * min(value.high, 1.0)
+    return f"{100 * value.mean:.1f} ({low:.1f} to {high:.1f})"
 
 
 def points(value: Estimate | None) -> str:
@@ -137,20 +152,25 @@ def points(value: Estimate | None) -> str:
     if value is None:
         return ""
     if not value.known:
-        return f"{100 * value.mean:+.1f}"
-    return f"{100 * value.mean:+.1f} ({100 * value.low:+.1f} to {100 * value.high:+.1f})"
+        return _signed(value.mean)
+    return f"{_signed(value.mean)} ({_signed(max(value.low, -1.0))} to {_signed(min(value.high, 1.0))})"
+
+
+def _signed(share: float) -> str:
+    # Adding zero turns the -0.0 that rounding may leave into +0.0.
+    return f"{round(100 * share, 1) + 0.0:+.1f}"
 
 
 def table(comparison: Comparison) -> Table:
     """Return the printed table: accuracy, paired difference, verdict and speed of each arm."""
     confidence = f"{100 * comparison.protocol.confidence:g} %"
     base = comparison.protocol.base
-    result = Table(title=None, pad_edge=False)
-    result.add_column("arm")
-    result.add_column(f"accuracy % ({confidence})", justify="right")
-    result.add_column(f"points to {base} ({confidence})", justify="right")
-    result.add_column("verdict")
-    result.add_column("samples/s", justify="right")
+    result = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    result.add_column("arm", no_wrap=True)
+    result.add_column(f"accuracy, % ({confidence})", justify="right", no_wrap=True)
+    result.add_column(f"vs {base}, points", justify="right", no_wrap=True)
+    result.add_column("verdict", no_wrap=True)
+    result.add_column("samples/s", justify="right", no_wrap=True)
     for row in table_rows(comparison):
         contrast: Contrast | None = row["contrast"]
         result.add_row(
@@ -172,7 +192,11 @@ def verdict_text(contrast: Contrast | None) -> str:
 
 def show(comparison: Comparison, console: Console | None = None) -> None:
     """Print the answer, the table and what its signs mean."""
-    console = console or Console(soft_wrap=True)
+    if console is None:
+        console = Console()
+        if not console.is_terminal:
+            # A file or a pipe has no width; rich would take 80 columns and cut what does not fit.
+            console = Console(width=max(console.width, 100))
     if comparison.interrupted:
         finished = f"{len(comparison.runs)} of {comparison.planned} runs"
         console.print(f"Interrupted: what follows is from the {finished} that had finished.", style="bold")
@@ -193,7 +217,8 @@ def footnote(comparison: Comparison) -> str:
     ]
     more = f" Also: {'; '.join(extra)}." if extra else ""
     return (
-        f"{first}the other verdicts are Holm-corrected.{more} {len(comparison.labels)} test samples, "
-        f"{protocol.seeds} seeds, {protocol.steps} steps of {protocol.batch_size} in each arm, "
+        f"{first}the others are Holm-corrected, their intervals widened to match.{more} "
+        f"{len(comparison.labels)} test samples, {protocol.seeds} seeds, "
+        f"{protocol.steps} steps of {protocol.batch_size} in each arm, "
         f"{duration(comparison.seconds)} on {comparison.device}."
     )

@@ -182,8 +182,7 @@ class Pipeline:
                     )
                 if max(fill) > (white := 255 if form.dtype == torch.uint8 else 1):
                     raise ValueError(
-                        f"{form.where}: {leaf.name} has a fill of {max(fill):g}, but {form.dtype} images reach from 0 to "
-                        f"{white}"
+                        f"{form.where}: {leaf.name} has a fill of {max(fill):g}; {form.dtype} goes from 0 to {white}"
                     )
 
     def _output(self, form: Form) -> Output:
