@@ -1,0 +1,22 @@
+"""Evidence: does augmentation, do synthetic samples help on this data?"""
+
+from augsynth.quality.models import SmallCNN
+from augsynth.quality.protocol import ARMS, Arm, Protocol
+from augsynth.quality.results import Comparison, Example, Run
+from augsynth.quality.samples import Source
+from augsynth.quality.statistics import Contrast, Estimate
+from augsynth.quality.utility import compare
+
+__all__ = [
+    "ARMS",
+    "Arm",
+    "Comparison",
+    "Contrast",
+    "Estimate",
+    "Example",
+    "Protocol",
+    "Run",
+    "SmallCNN",
+    "Source",
+    "compare",
+]

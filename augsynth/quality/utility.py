@@ -1,0 +1,133 @@
+"""Does it help downstream? Train one network with and without, at equal optimiser steps, and compare on a test set.
+
+One seed is one repetition of everything a user with this little data would do: draw the labels, hold a share of them
+out, choose the learning rate on it, train again on all of them. The choice is made anew for each arm and seed, so that
+its luck is part of the spread between seeds; a rate shared by all seeds would be one draw that no interval can see.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from augsynth.quality.models import ModelFactory, SmallCNN, make_model
+from augsynth.quality.protocol import ARMS, Arm, Protocol
+from augsynth.quality.results import Comparison, Example, Run
+from augsynth.quality.runs import GeneratorFactory, Listener, Setup, network_shape, run_task, tasks
+from augsynth.quality.samples import Source, check_classes, choose_test, derive, draw_labels, read
+from augsynth.quality.training import stacked
+from augsynth.quality.workers import count, run_tasks
+from augsynth.rng import Rng
+
+if TYPE_CHECKING:
+    from augsynth.pipeline import Pipeline
+
+
+def compare(
+    train_source: Source,
+    test_source: Source,
+    *,
+    augment: Pipeline,
+    evaluation: Pipeline,
+    generator: GeneratorFactory | None = None,
+    model: ModelFactory = SmallCNN,
+    protocol: Protocol | None = None,
+    arms: Mapping[str, Arm] = ARMS,
+    device: str = "auto",
+    workers: int | None = 1,
+    listen: Listener = lambda event: None,
+) -> Comparison:
+    """Train every arm with every seed and return what came out; Ctrl-C returns what has finished.
+
+    augment, evaluation: pipelines that give the network's input; `evaluation` must not be random.
+    generator: trains a generator, needed where an arm mixes synthetic samples in. model: a network class or function.
+    device: "auto", "cpu" or "cuda". workers: processes, None for one per core; above 1 everything must pickle, and a
+    script needs `if __name__ == "__main__":`. On CPU the numbers do not depend on workers.
+    Raises: ValueError or TypeError before any training, where data, network or protocol do not fit.
+    """
+    protocol = protocol or Protocol()
+    protocol.check_arms(list(arms))
+    if generator is None and any(arms[name].synthetic for name in protocol.arms):
+        wanting = [name for name in protocol.arms if arms[name].synthetic]
+        raise ValueError(f"arms {', '.join(wanting)} need a generator; give one, or leave these arms out")
+    started = time.perf_counter()
+    setup = prepare(train_source, test_source, augment, evaluation, generator, model, protocol, arms, device)
+    runs: list[Run] = []
+    examples: list[Example] = []
+
+    def keep(event: Any) -> None:
+        if isinstance(event, Run):
+            runs.append(event)
+        elif isinstance(event, Example):
+            examples.append(event)
+        listen(event)
+
+    interrupted = False
+    planned = tasks(protocol, arms)
+    # One process on a GPU: several would share it without being faster, and each would hold its own copy of CUDA.
+    processes = 1 if setup.device.startswith("cuda") else count(len(planned), workers)
+    try:
+        run_tasks(run_task, setup, planned, processes, keep)
+    except KeyboardInterrupt:
+        interrupted = True
+    return Comparison(
+        protocol=protocol,
+        classes=train_source.classes,
+        labels=setup.test.label.numpy(),
+        positions=setup.test.position,
+        few={seed: few.position for seed, few in setup.few.items()},
+        runs=tuple(sorted(runs, key=lambda run: (run.seed, protocol.arms.index(run.arm)))),
+        examples=tuple(sorted(examples, key=lambda example: protocol.arms.index(example.arm))),
+        interrupted=interrupted,
+        seconds=time.perf_counter() - started,
+        device=setup.device,
+    )
+
+
+def prepare(
+    train_source: Source,
+    test_source: Source,
+    augment: Pipeline,
+    evaluation: Pipeline,
+    generator: GeneratorFactory | None,
+    model: ModelFactory,
+    protocol: Protocol,
+    arms: Mapping[str, Arm],
+    device: str,
+) -> Setup:
+    """Decode all samples that will be used and try the network and the pipelines on them, so that errors come first."""
+    check_classes(train_source, test_source, protocol.labels_per_class)
+    seeds = range(protocol.seed, protocol.seed + protocol.seeds)
+    few = {seed: draw_labels(train_source, protocol.labels_per_class, derive(seed, "few labels")) for seed in seeds}
+    test = read(test_source, choose_test(test_source, protocol.test_limit, derive(protocol.seed, "test")))
+    setup = Setup(
+        protocol, arms, few, test, train_source.classes, augment, evaluation, model, generator, choose_device(device)
+    )
+    _check_pipelines(setup)
+    make_model(model, len(setup.classes), network_shape(setup), seed=0)
+    return setup
+
+
+def choose_device(device: str) -> str:
+    """Return "cuda" or "cpu" for "auto". Raises: ValueError for a device that is not there."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device != "cpu" and not device.startswith("cuda"):
+        raise ValueError(f"device={device!r} must be 'auto', 'cpu' or 'cuda'")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r}, but torch sees no CUDA device; use device=cpu or device=auto")
+    return device
+
+
+def _check_pipelines(setup: Setup) -> None:
+    sample = setup.few[setup.protocol.seed].image[:2]
+    plain = stacked(setup.evaluation.images(sample, Rng.of(0, [0, 1])))
+    varied = stacked(setup.augment.images(sample, Rng.of(0, [0, 1])))
+    if plain.shape != varied.shape or plain.dtype != varied.dtype:
+        raise ValueError(
+            f"the augmentation gives images {tuple(varied.shape[1:])} {varied.dtype}, the evaluation "
+            f"{tuple(plain.shape[1:])} {plain.dtype}; end both with the same size and the same Normalize"
+        )

@@ -1,0 +1,1 @@
+"""The configuration that ships with augsynth: `pkg://augsynth.conf` for Hydra."""
