@@ -18,7 +18,7 @@ MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 # Below this many Philox blocks plain Python integers beat numpy's fixed cost of about 80 us.
-_SCALAR_BLOCKS = 12
+_SCALAR_BLOCKS = 16
 _GAMMA_TRIES = 8
 
 Words = TypeVar("Words", int, np.ndarray, torch.Tensor)

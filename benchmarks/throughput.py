@@ -73,11 +73,12 @@ def ours(images: list[np.ndarray], color: str) -> Candidate:
 
 
 def ours_one_by_one(images: list[np.ndarray], color: str) -> Candidate:
-    pipeline, batch = recipe(color), np.empty((len(images), OUT, OUT, 3), np.float32)
+    pipeline, batch = recipe(color), torch.from_numpy(np.empty((len(images), 3, OUT, OUT), np.float32))
+    inputs = [Image.fromarray(image) for image in images]
 
     def run() -> object:
-        for row, image in zip(batch, images, strict=True):
-            row[...] = pipeline(image)
+        for row, image in zip(batch, inputs, strict=True):
+            row.copy_(pipeline(image))
         return batch
 
     return run
@@ -148,7 +149,7 @@ def candidates(images: list[np.ndarray]) -> dict[str, Candidate]:
     table: dict[str, Candidate | None] = {
         "augsynth linear": ours(images, "linear"),
         "augsynth exact": ours(images, "exact"),
-        "augsynth exact, one by one": ours_one_by_one(images, "exact"),
+        "augsynth exact, transform=": ours_one_by_one(images, "exact"),
         "albumentations": albumentations(images, area=False),
         "albumentations, area": albumentations(images, area=True),
         "torchvision v2, PIL": torchvision_v2(images, pil=True),
