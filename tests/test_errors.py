@@ -147,6 +147,13 @@ def test_a_fill_for_another_number_of_channels_is_named(engine, transform):
 
 
 @over_engines
+@pytest.mark.parametrize(("dtype", "fill", "white"), [("uint8", 256, 255), ("float32", 128, 1)])
+def test_a_fill_that_no_pixel_can_have_is_named(engine, dtype, fill, white):
+    with pytest.raises(ValueError, match=rf"it has a fill of {fill}; torch.{dtype} goes from 0 to {white}"):
+        Pipeline({"it": T.RandomRotation(45, fill=fill)}, engine=engine)(noise((9, 14), 1, dtype), index=0)
+
+
+@over_engines
 def test_normalize_for_another_number_of_channels_is_an_error(engine):
     with pytest.raises(ValueError, match="Normalize: mean and std have 3 and 3 entries for images of 1 channels"):
         Pipeline([T.Normalize((0.5,) * 3, (0.2,) * 3)], engine=engine)(noise((9, 14), 1), index=0)

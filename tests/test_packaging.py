@@ -106,7 +106,8 @@ print(Path(augsynth.__file__).parent)
 print(*sorted(p.name for p in files("augsynth.conf").joinpath("augment").iterdir() if p.name.endswith(".yaml")))
 print(len(augsynth.data.demo.fashion("test")))
 from hydra import compose, initialize_config_module
-with initialize_config_module("augsynth.conf", version_base="1.3"):
+from augsynth.config import version_base
+with initialize_config_module("augsynth.conf", **version_base()):
     print(len(compose("compare")) > 0)
 """
 
