@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -194,4 +195,6 @@ def _names(indices: Sequence[int], most: int = 5) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, SampleError) else f"{type(error).__name__}: {error}"
+    # The pipeline names the sample by its place among those it was given, which here is one.
+    text = re.sub(r"sample \d+ \(index \d+\): ", "", str(error), count=1)
+    return text if isinstance(error, SampleError) else f"{type(error).__name__}: {text}"
