@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from augsynth.transforms.base import named
 ENGINES = ("auto", "opencv", "torch")
 COLORS = ("exact", "linear")
 OUTPUT_DTYPES = (torch.uint8, torch.float32, torch.bfloat16, torch.float16)
-_TARGET_KEYS = ("mask", "masks", "boxes", "bboxes", "keypoints")
+_TARGET_KEYS = ("mask", "masks", "boxes", "bbox", "bboxes", "keypoints", "segmentation")
 _TARGET_TENSORS = ("BoundingBoxes", "Mask", "KeyPoints")
 
 
@@ -200,23 +200,38 @@ class Pipeline:
                 f"engine=opencv renders uint8 or float32 images of 1 or 3 channels on the CPU; {form.where} is "
                 f"{form.dtype} with {form.channels} channels on {form.device}. Use engine=auto or torch"
             )
+        traced = any(isinstance(image, torch.Tensor) and image.requires_grad for image in images)
+        if self.engine == "opencv" and traced:
+            raise ValueError("engine=opencv cannot be differentiated, and an image requires grad; use auto or torch")
         if self.engine != "auto":
             return self.engine
-        traced = any(isinstance(image, torch.Tensor) and image.requires_grad for image in images)
         return "opencv" if fits and not traced else "torch"
 
     def check_targets(self, sample: Any, path: int | str | None) -> None:
         """Refuse to move pixels away from a mask, boxes or keypoints that would stay behind."""
         if path is None or GEOMETRY not in self.plan.kinds:
             return
-        fields = getattr(sample, "_fields", range(len(sample)))
-        items = sample.items() if isinstance(sample, Mapping) else zip(fields, sample, strict=True)
-        for name, value in items:
-            if name != path and (name in _TARGET_KEYS or type(value).__name__ in _TARGET_TENSORS):
-                raise TypeError(
-                    f"this pipeline moves pixels, but cannot move {name!r} ({type(value).__name__}) with them; "
-                    "only images are supported so far. Take the entry out, or use colour transforms alone"
-                )
+        found = next((pair for name, value in _entries(sample) if name != path for pair in _targets(name, value)), None)
+        if found is not None:
+            raise TypeError(
+                f"this pipeline moves pixels, but cannot move {found[0]!r} ({type(found[1]).__name__}) with them; "
+                "only images are supported so far. Take the entry out, or use colour transforms alone"
+            )
+
+
+def _entries(sample: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(sample, Mapping):
+        return sample.items()
+    return zip(getattr(sample, "_fields", range(len(sample))), sample, strict=True)
+
+
+def _targets(name: Any, value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield what would have to move with the pixels, at any depth of a sample."""
+    if name in _TARGET_KEYS or type(value).__name__ in _TARGET_TENSORS:
+        yield name, value
+    elif isinstance(value, (Mapping, tuple, list)):
+        for inner, part in _entries(value):
+            yield from _targets(inner, part)
 
 
 def _is_sample(entry: Any) -> bool:

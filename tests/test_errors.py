@@ -146,6 +146,18 @@ def test_a_fill_for_another_number_of_channels_is_named(engine, transform):
         Pipeline({"it": transform}, engine=engine)(noise((9, 14), 1, "uint8"), index=0)
 
 
+def test_geometry_refuses_targets_at_any_depth():
+    pipeline, image = Pipeline([T.RandomHorizontalFlip()]), noise((9, 14), 3)
+    for sample in ((image, {"boxes": torch.zeros(1, 4)}), {"image": image, "target": [{"bbox": (0, 0, 1, 1)}]}):
+        with pytest.raises(TypeError, match=r"cannot move '(bbox|boxes)'"):
+            pipeline(sample, index=0)
+
+
+def test_the_opencv_engine_does_not_drop_gradients_silently():
+    with pytest.raises(ValueError, match="engine=opencv cannot be differentiated"):
+        Pipeline([T.RandomHorizontalFlip()], engine="opencv")(noise((9, 14), 3).float().requires_grad_(), index=0)
+
+
 @over_engines
 @pytest.mark.parametrize(("dtype", "fill", "white"), [("uint8", 256, 255), ("float32", 128, 1)])
 def test_a_fill_that_no_pixel_can_have_is_named(engine, dtype, fill, white):

@@ -350,3 +350,11 @@ def test_the_batch_is_augmented_on_the_gpu() -> None:
     batch, _ = model.seen["train"][0]
     assert batch.device.type == "cuda"
     assert (batch[0].cpu().int() - by_place(0, 0).int()).abs().max() <= 1
+
+
+def test_targets_that_would_stay_behind_are_refused() -> None:
+    images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+    with pytest.raises(TypeError, match="cannot move 'boxes'"):
+        AugmentOnDevice(Pipeline([T.RandomHorizontalFlip()])).augment(
+            {"image": images, "boxes": torch.zeros(1, 4)}, None
+        )

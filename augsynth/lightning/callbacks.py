@@ -56,6 +56,7 @@ class AugmentOnDevice(pl.Callback):
     def augment(self, batch: Any, trainer: Any) -> Any:
         """Return the batch with its images augmented; same structure, nothing is changed in place."""
         path = _find_images(batch, self.key)
+        self.pipeline.check_targets(batch, path)
         images = get_image(batch, path)
         result = self.pipeline.images(images, self._rng(batch, len(images), trainer))
         if not isinstance(result, torch.Tensor):
