@@ -167,8 +167,10 @@ def _geometry(program: Program, ids: Array, rows: Array, slots: list[int], activ
     matrix = np.zeros((count, 3, 3))
     matrix[:, [0, 1, 2], [0, 1, 2]] = 1.0
     interpolation, antialias = np.zeros(count, np.int64), np.ones(count, bool)
+    cut_first = np.zeros(count, bool)
     first = active.argmax(1)
     last = active.shape[1] - 1 - active[:, ::-1].argmax(1)
+    sizes_in, sizes_out = program.sizes[rows, first], program.sizes[rows, last + 1]
     for slot in slots:
         codes = program.ops[:, slot] if everyone else program.ops[rows, slot]
         for code, part in rows_by_code(codes * active[:, slot]):
@@ -176,15 +178,18 @@ def _geometry(program: Program, ids: Array, rows: Array, slots: list[int], activ
             leaf = plan.leaves[code - 1].transform
             assert isinstance(leaf, Geometric)
             drawn = program.params[which, slot, : leaf.params]
-            matrix[part] = matrix[part] @ leaf.matrix(drawn, program.sizes[which, slot])
+            sizes = program.sizes[which, slot]
+            matrix[part] = matrix[part] @ leaf.matrix(drawn, sizes)
+            if leaf.resizes:
+                cut_first[part] |= leaf.cuts | (sizes != sizes_in[part]).any(1)
             kind, filtered = leaf.sampling
             interpolation[part] = np.maximum(interpolation[part], kind)
             antialias[part] &= filtered
     # All slots of a run agree on the border, or do not look outside.
     border = (ids[rows] * active).max(1, initial=0).tolist()
     borders = tuple(plan.borders[i - 1] if i else _EDGE for i in border)
-    sizes_in, sizes_out = program.sizes[rows, first], program.sizes[rows, last + 1]
-    return _place(rows, matrix, sizes_in, sizes_out, interpolation, antialias & (interpolation > NEAREST), borders)
+    antialias &= interpolation > NEAREST
+    return _place(rows, matrix, sizes_in, sizes_out, interpolation, antialias, borders, cut_first)
 
 
 def _near_int(value: Array) -> Array:
@@ -199,6 +204,7 @@ def _place(
     kind: Array,
     antialias: Array,
     borders: tuple[Border, ...],
+    cut_first: Array,
 ) -> Geometry:
     """Choose each sample's path and its whole-pixel windows."""
     flat = (np.abs(matrix[:, 2, :2]) < 1e-12).all(1)
@@ -214,9 +220,9 @@ def _place(
     aligned = turned | (flat & tiny[:, 0, 1] & tiny[:, 1, 0])
     if aligned.any():
         part = aligned.nonzero()[0]
-        # Where nobody looks outside, a window of whole pixels is cut before it is resized.
         calm = np.array([borders[i] is _EDGE for i in part.tolist()])
-        windows = _windows(matrix[part], size_in[part], size_out[part], calm & (kind[part] > NEAREST))
+        resizable = calm & (kind[part] > NEAREST)
+        windows = _windows(matrix[part], size_in[part], size_out[part], resizable, cut_first[part])
         path[part], box[part], full[part], offset[part], flips[part] = windows
     warped = (path == WARP).nonzero()[0]
     if len(warped):
@@ -231,12 +237,12 @@ def _place(
 
 
 def _windows(
-    matrix: Array, size_in: Array, size_out: Array, resizable: Array
+    matrix: Array, size_in: Array, size_out: Array, resizable: Array, cut_first: Array
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Find the whole-pixel windows of axis-aligned maps: path, box, full, offset, flips as in `Geometry`.
 
-    Only the composed map is known: a crop that follows a resize and happens to start and end on whole source pixels is
-    cut before the resize, as a RandomResizedCrop would be.
+    A window of the input that is resized ends at its own edges; a window of the resized image is a slice of it. Both
+    can be the same map: cut_first tells which of the two the transforms asked for.
     """
     scale, shift = matrix[:, [1, 0], [1, 0]], matrix[:, [1, 0], [2, 2]]
     ends = shift + scale * size_out
@@ -249,7 +255,7 @@ def _windows(
     sliced = (_near_int(total) & _near_int(before)).all(1)
     resize = ~copy & inside & (whole | sliced) & resizable
     path = np.where(copy, COPY, np.where(resize, RESIZE, WARP))
-    cut = (resize & ~whole)[:, None]
+    cut = (resize & ~(whole & (cut_first | ~sliced)))[:, None]
     window = np.concatenate([np.rint(low), np.rint(high)], 1)
     entire = np.concatenate([np.zeros_like(size_in), size_in], 1)
     box = np.where(cut, entire, window)

@@ -185,8 +185,8 @@ MUTANTS = [
     Mutant(
         "maps composed in the wrong order",
         FUSE,
-        "matrix[part] = matrix[part] @ leaf.matrix(drawn, program.sizes[which, slot])",
-        "matrix[part] = leaf.matrix(drawn, program.sizes[which, slot]) @ matrix[part]",
+        "matrix[part] = matrix[part] @ leaf.matrix(drawn, sizes)",
+        "matrix[part] = leaf.matrix(drawn, sizes) @ matrix[part]",
         _laws("law_7_fused_equals_sequential_on_smooth_images"),
     ),
     Mutant(
@@ -202,6 +202,13 @@ MUTANTS = [
         "(edge and open_edge and edge != open_edge)",
         "False",
         ("test_fusion.py::test_neighbours_fuse_until_the_border_changes",),
+    ),
+    Mutant(
+        "a slice of a resized image cut out first",
+        FUSE,
+        "~(whole & (cut_first | ~sliced))",
+        "~whole",
+        ("test_fusion.py::test_a_crop_of_a_resized_image_sees_over_its_edges_wherever_it_falls",),
     ),
     Mutant(
         "antialias dropped",

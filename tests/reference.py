@@ -171,17 +171,19 @@ def wanted_border(transform, size):
 
 
 def _resample_run(run, pixels, doubt, white):
-    matrix, size, rank, antialias = np.eye(3), pixels.shape[:2], 0, True
+    matrix, size, rank, antialias, cut_first = np.eye(3), pixels.shape[:2], 0, True, False
     for transform, params in run.parts:
+        name = type(transform).__name__
+        cut_first |= name == "RandomResizedCrop" or (name == "Resize" and size != pixels.shape[:2])
         step, size = place(transform, params, size)
         matrix = matrix @ step
         rank = max(rank, RANK[getattr(transform, "interpolation", "nearest")])
         antialias = antialias and getattr(transform, "antialias", True)
     antialias = antialias and rank > 0
-    result, ties = resample(pixels, matrix, size, rank, antialias, run.border)
+    result, ties = resample(pixels, matrix, size, rank, antialias, run.border, cut_first)
     if doubt.any():
         border = run.border and (run.border[0], (0.0,))
-        spread, _ = resample(doubt[:, :, None] * 1.0, matrix, size, rank, antialias, border)
+        spread, _ = resample(doubt[:, :, None] * 1.0, matrix, size, rank, antialias, border, cut_first)
         ties = ties | (np.abs(spread[:, :, 0]) > 1e-9)
     return (np.clip(result, 0, white) if rank == 2 else result), ties
 

@@ -113,10 +113,11 @@ PLACES = {
 }
 
 
-def resample(pixels, matrix, size, rank, antialias, border):
+def resample(pixels, matrix, size, rank, antialias, border, cut_first):
     """Resample `(H, W, C)` to `size` by a map from output to input; returns pixels and the nearest-neighbour ties.
 
-    border: (mode, fill), or None where nobody looks outside: then a whole-pixel window ends at its own edges.
+    border: (mode, fill), or None where nobody looks outside: then a whole-pixel window that is cut out first and then
+    resized ends at its own edges, and a window of the resized image is a slice of it.
     """
     mode, fill = border or ("edge", (0.0,))
     fill = np.broadcast_to(np.array(fill), pixels.shape[2:])
@@ -131,8 +132,10 @@ def resample(pixels, matrix, size, rank, antialias, border):
         if whole and all(abs(abs(axis.scale) - 1) < 1e-9 for axis in axes):
             return _taps(pixels, matrix, size, 0, mode, fill), nothing
         calm = border is None and all(axis.inside for axis in axes)
-        if rank and calm and (whole or all(axis.sliced for axis in axes)):
-            rows, columns = (_axis_weights(axis, rank, antialias, whole) for axis in axes)
+        sliced = all(axis.sliced for axis in axes)
+        if rank and calm and (whole or sliced):
+            window = whole and (cut_first or not sliced)
+            rows, columns = (_axis_weights(axis, rank, antialias, window) for axis in axes)
             return np.einsum("yh,hwc,xw->yxc", rows, pixels, columns, optimize=True), nothing
     if rank == 0:
         x, y = _mapped(matrix, size)
@@ -170,10 +173,10 @@ class _Axis:
         return _whole(self.length / abs(self.scale)) and _whole(self.ends[0] / abs(self.scale))
 
 
-def _axis_weights(axis, rank, antialias, whole):
+def _axis_weights(axis, rank, antialias, window):
     """Return `(out, length)`: the window resized to `out` pixels, or the whole axis resized and then sliced."""
     low, high = axis.ends
-    if whole:
+    if window:
         weights = np.zeros((axis.out, axis.length))
         low, high = round(low), round(high)
         weights[:, low:high] = filter_weights(high - low, axis.out, rank, antialias)

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
+import torchvision.transforms.v2 as v2
 from examples import SIZES, noise, pictures, smooth
 from reference import assert_agrees, split_runs, steps_of
 from reference_geometry import place
@@ -173,6 +174,22 @@ def test_resize_with_moves_is_a_resize_and_moves(engine, steps):
     image = noise((30, 30))
     fused, chain = (Pipeline(steps, engine=engine, fuse=joined)(image, index=0) for joined in (True, False))
     assert (fused - chain).abs().max() < 1e-5
+
+
+@over_engines
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize(
+    ("size", "short", "crop"), [((160, 200), 80, 64), ((150, 100), 50, (31, 40)), ((48, 48), 96, 60)]
+)
+def test_a_crop_of_a_resized_image_sees_over_its_edges_wherever_it_falls(engine, dtype, size, short, crop):
+    # The window's map could as well be a crop on whole pixels that is resized, which must end at its own edges.
+    image = noise(size, 3, dtype)
+    out = Pipeline([T.Resize(short), T.CenterCrop(crop)], engine=engine)(image, index=0)
+    theirs = v2.Compose([v2.Resize(short, antialias=True), v2.CenterCrop(crop)])(image)
+    assert (out.double() - theirs.double()).abs().max() <= (1.0 if dtype == "uint8" else 1e-5)
+    window = Pipeline([T.CenterCrop(crop), T.Resize(short)], engine=engine)(image, index=0)
+    theirs = v2.Compose([v2.CenterCrop(crop), v2.Resize(short, antialias=True)])(image)
+    assert (window.double() - theirs.double()).abs().max() <= (1.0 if dtype == "uint8" else 1e-5)
 
 
 # --- what fusing is for -----------------------------------------------------------------------------------------------

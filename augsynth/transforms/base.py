@@ -100,6 +100,8 @@ class Geometric(Leaf):
 
     opens_run: ClassVar[bool] = False
     may_stay_inside: ClassVar[bool] = False  # has a border, but whether it matters depends on the sample
+    resizes: ClassVar[bool] = False  # changes the number of pixels that show the same thing
+    cuts: ClassVar[bool] = False  # cuts a window out before it resizes
     default_interpolation: ClassVar[str] = "nearest"
 
     def matrix(self, params: Array, sizes: Array) -> Array:

@@ -188,6 +188,8 @@ class Resize(Geometric):
     max_size: int | None = None
     antialias: bool = True
 
+    resizes: ClassVar[bool] = True
+
     def validate(self) -> None:
         _check_size(self)
         if self.max_size is not None and (
@@ -236,6 +238,8 @@ class RandomResizedCrop(Geometric):
     interpolation: str = "bilinear"
     antialias: bool = True
 
+    resizes: ClassVar[bool] = True
+    cuts: ClassVar[bool] = True
     draws: ClassVar[int] = 2 * _CROP_TRIES + 2
     params: ClassVar[int] = 4
 
