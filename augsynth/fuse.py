@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from augsynth.program import COLOR, GEOMETRY, Program, rows_by_code
-from augsynth.transforms.base import INTERPOLATIONS, Array, Border, Color, Geometric, Pixelwise
+from augsynth.program import COLOR, ERASE, GEOMETRY, Program, rows_by_code
+from augsynth.transforms.base import INTERPOLATIONS, Array, Border, Color, Geometric, Pixelwise, Standalone
 
 NEAREST, BILINEAR, BICUBIC = range(3)
 COPY, RESIZE, WARP = range(3)
@@ -86,7 +86,16 @@ class Erasing:
     paints: tuple[tuple[float, ...], ...]
 
 
-Run = Geometry | Colors | Erasing
+@dataclass(frozen=True)
+class Alone:
+    """One transform that renders itself, for R samples: its parameters `(R, P)`."""
+
+    rows: Array
+    transform: Standalone
+    params: Array
+
+
+Run = Geometry | Colors | Erasing | Alone
 
 
 def fuse(program: Program, *, exact_color: bool, joined: bool = True) -> list[Run]:
@@ -109,8 +118,10 @@ def fuse(program: Program, *, exact_color: bool, joined: bool = True) -> list[Ru
                 runs.append(_geometry(program, ids, rows, slots, active))
             elif kind == COLOR:
                 runs.append(_colors(program, rows, slots, active, exact_color))
-            else:
+            elif kind == ERASE:
                 runs.append(_erasing(program, rows, slots, active))
+            else:
+                runs += _alone(program, slots_used)
     return runs
 
 
@@ -320,6 +331,17 @@ def _colors(program: Program, rows: Array, slots: list[int], active: Array, exac
             if leaf.hue and exact:
                 hue[part, step] = params[:, 0]
     return Colors(rows, matrix, luma, active[:, slots], expands, hue, chroma)
+
+
+def _alone(program: Program, used: Array) -> list[Alone]:
+    """Split one stage by transform: each sample has one here, in whichever slot."""
+    runs = []
+    for code in sorted(set(program.ops[used].tolist())):
+        leaf = program.plan.leaves[code - 1].transform
+        assert isinstance(leaf, Standalone)
+        rows, slots = (used & (program.ops == code)).nonzero()
+        runs.append(Alone(rows, leaf, program.params[rows, slots, : leaf.params]))
+    return runs
 
 
 def _erasing(program: Program, rows: Array, slots: list[int], active: Array) -> Erasing:

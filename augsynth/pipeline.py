@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from augsynth.batch import find_image, get_image, is_image, set_image
 from augsynth.engines.output import Output
 from augsynth.fuse import fuse
 from augsynth.images import FLOATS, Form, check_values, from_tensor, split, to_array, to_tensor
-from augsynth.program import COLOR, GEOMETRY, Plan, Program, describe_runs, draw
+from augsynth.program import Plan, Program, describe_runs, draw
 from augsynth.rng import IntLike, Rng
-from augsynth.transforms.base import named
+from augsynth.transforms.base import Leaf, named
 
 ENGINES = ("auto", "opencv", "torch")
 COLORS = ("exact", "linear")
@@ -56,7 +56,7 @@ class Pipeline:
             raise ValueError("Pipeline: dtype=torch.uint8 cannot hold what Normalize makes; leave one of them out")
         object.__setattr__(self, "plan", plan)
 
-    plan: Plan = None  # type: ignore[assignment]  # compiled in __post_init__
+    plan: Plan = field(init=False)  # compiled in __post_init__
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pipeline) and self._fields() == other._fields()
@@ -172,9 +172,11 @@ class Pipeline:
     def _check_channels(self, forms: Sequence[Form]) -> None:
         """Refuse colour on images that are neither gray nor RGB, and fills that do not suit channels or value range."""
         for form in {form.channels: form for form in reversed(forms)}.values():
-            if COLOR in self.plan.kinds and form.channels not in (1, 3):
-                raise ValueError(f"{form.where}: colour transforms need 1 or 3 channels, not {form.channels}")
             for leaf in self.plan.leaves:
+                needs = leaf.transform.channels if isinstance(leaf.transform, Leaf) else ()
+                if needs and form.channels not in needs:
+                    wanted = " or ".join(map(str, needs))
+                    raise ValueError(f"{form.where}: {leaf.name} needs {wanted} channels, not {form.channels}")
                 fill = leaf.transform.constant
                 if len(fill) not in (1, form.channels):
                     raise ValueError(
@@ -209,7 +211,7 @@ class Pipeline:
 
     def check_targets(self, sample: Any, path: int | str | None) -> None:
         """Refuse to move pixels away from a mask, boxes or keypoints that would stay behind."""
-        if path is None or GEOMETRY not in self.plan.kinds:
+        if path is None or not self.plan.moves:
             return
         found = next((pair for name, value in _entries(sample) if name != path for pair in _targets(name, value)), None)
         if found is not None:

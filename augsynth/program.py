@@ -19,12 +19,13 @@ from augsynth.transforms.base import (
     Leaf,
     Pixelwise,
     RowError,
+    Standalone,
     Transform,
 )
 from augsynth.transforms.color import Normalize
 from augsynth.transforms.combine import RandomApply
 
-GEOMETRY, COLOR, ERASE = 1, 2, 3
+GEOMETRY, COLOR, ERASE, STANDALONE = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,14 @@ class Plan:
         return np.array([0, *(kind_of(leaf.transform) for leaf in self.leaves)])
 
     @cached_property
+    def moves(self) -> bool:
+        """Tell whether anything in it moves pixels, so that targets have to follow."""
+        return any(
+            isinstance(t, Geometric) or (isinstance(t, Standalone) and t.moves)
+            for t in (n.transform for n in self.leaves)
+        )
+
+    @cached_property
     def border_ids(self) -> Array:
         """Return the 1-based position in `borders` of each op code's border, 0 for one that looks nowhere."""
         found = [leaf.transform.border if isinstance(leaf.transform, Geometric) else None for leaf in self.leaves]
@@ -153,7 +162,7 @@ def _check_after_normalize(name: str, transform: Transform) -> None:
     for inner, part in walk(name, transform):
         border = part.border if isinstance(part, Geometric) and hasattr(part, "fill") else None
         fills = border is not None and border.mode == "constant"
-        if isinstance(part, (Color, Pixelwise)) or fills:
+        if isinstance(part, (Color, Pixelwise, Standalone)) or fills:
             raise ValueError(
                 f"{inner}: {type(part).__name__} stands after Normalize, which is always rendered last; put it before. "
                 "Its fill or value is then in image space: the mean colour takes the place of 0"
@@ -162,10 +171,15 @@ def _check_after_normalize(name: str, transform: Transform) -> None:
 
 def kind_of(transform: Transform) -> int:
     """Return the fuse class of a leaf. Raises TypeError for a transform of none."""
-    for base, kind in ((Geometric, GEOMETRY), (Color, COLOR), (Pixelwise, ERASE)):
+    for base, kind in (
+        (Geometric, GEOMETRY),
+        (Color, COLOR),
+        (Pixelwise, ERASE),
+        (Standalone, STANDALONE),
+    ):
         if isinstance(transform, base):
             return kind
-    raise TypeError(f"{type(transform).__name__} belongs to no fuse class: Geometric, Color or Pixelwise")
+    raise TypeError(f"{type(transform).__name__} belongs to no fuse class: Geometric, Color, Pixelwise or Standalone")
 
 
 @dataclass(frozen=True)
@@ -227,21 +241,21 @@ def rows_by_code(codes: Array) -> Iterator[tuple[int, Any]]:
 
 def describe_runs(plan: Plan, fuse: bool) -> str:
     """Name the runs of a pipeline when everything in it is applied: `warp[a, b] -> color[c] -> normalize`."""
-    words = {GEOMETRY: "warp", COLOR: "color", ERASE: "erase"}
-    runs: list[tuple[int, list[str], Border | None]] = []
+    runs: list[tuple[str, list[str], Border | None]] = []
     for node in plan.nodes:
-        kinds = {kind_of(leaf.transform) for leaf in _leaves(node)}
-        kind = kinds.pop() if len(kinds) == 1 else 0
+        words = {leaf.transform.word for leaf in _leaves(node) if isinstance(leaf.transform, Leaf)}
+        word = words.pop() if len(words) == 1 else "per sample" if words else ""
         leaf = node.transform if isinstance(node.transform, Geometric) else None
         border = leaf.border if leaf else None
         last = runs[-1] if runs else None
-        joins = fuse and last is not None and kind and last[0] == kind and not (leaf is not None and leaf.opens_run)
+        joins = fuse and last is not None and word in (Geometric.word, Color.word) and last[0] == word
+        joins = joins and not (leaf is not None and leaf.opens_run)
         if joins and last is not None and not (border and last[2] and border != last[2]):
             last[1].append(node.name)
-            runs[-1] = (kind, last[1], last[2] or border)
-        elif kinds or kind:
-            runs.append((kind, [node.name], border))
-    texts = [f"{words.get(kind, 'per sample')}[{', '.join(names)}]" for kind, names, _ in runs]
+            runs[-1] = (word, last[1], last[2] or border)
+        elif word:
+            runs.append((word, [node.name], border))
+    texts = [f"{word}[{', '.join(names)}]" for word, names, _ in runs]
     return " -> ".join([*texts, *(["normalize"] if plan.normalize else [])]) or "nothing"
 
 

@@ -7,8 +7,33 @@ from __future__ import annotations
 
 import math
 
+import examples_blur
+import examples_channels
+import examples_distort
+import examples_erase
+import examples_geometry
+import examples_noise
+import examples_policy
+import examples_resize
+import examples_tone
+import examples_weather
 import numpy as np
 import torch
+from checks import (
+    ANGLE,
+    CENTER,
+    FACTOR,
+    FILL,
+    INTERPOLATION,
+    NAN,
+    PADDING,
+    PROBABILITY,
+    RATIO,
+    SCALE,
+    SIZE,
+    inside,
+    whole,
+)
 
 from augsynth import transforms as T
 
@@ -71,80 +96,68 @@ EXAMPLES = {
     "RandomApply": [{"transforms": [ROTATE, T.OneOf([FLIP, JITTER])], "p": 0.5}],
 }
 
-_NAN = float("nan")
-_FACTOR = [-0.1, (1.5, 0.5), (-1.0, 1.0), "much", None, _NAN, (1.0,)]
-_PROBABILITY = [-0.1, 1.1, _NAN, None, "half"]
-_FILL = ["red", -1.0, (), _NAN, (0.0, "x")]
-_ANGLE = [-5, (10, -10), "x", None, (1, 2, 3), _NAN, True]
-_SIZE = [0, -3, 2.5, (3, 0), (1, 2, 3), "big", True]
-_CENTER = [(1.0,), (1.0, "x"), 5, "middle"]
-_INTERPOLATION = ["lanczos", 7, None, True]
-_SCALE = [(0.0, 1.0), (0.9, 0.1), (0.5, 1.1), 0.5, (0.5,), None]
-_RATIO = [(0.0, 1.0), (2.0, 1.0), 1.0, (1.0, _NAN)]
-_PADDING = [-1, (1, 2, 3), 1.5, (1, -2), "x"]
-
 # One good set of arguments, and for every field values that must be refused.
 BAD = {
-    "RandomHorizontalFlip": ({}, {"p": _PROBABILITY}),
-    "RandomVerticalFlip": ({}, {"p": _PROBABILITY}),
+    "RandomHorizontalFlip": ({}, {"p": PROBABILITY}),
+    "RandomVerticalFlip": ({}, {"p": PROBABILITY}),
     "RandomRotation": (
         {"degrees": 10},
-        {"degrees": _ANGLE, "interpolation": _INTERPOLATION, "center": _CENTER, "fill": _FILL},
+        {"degrees": ANGLE, "interpolation": INTERPOLATION, "center": CENTER, "fill": FILL},
     ),
     "RandomAffine": (
         {"degrees": 10},
         {
-            "degrees": _ANGLE,
+            "degrees": ANGLE,
             "translate": [(0.1,), (-0.1, 0.1), (0.1, 1.1), 0.1, (0.1, "x")],
             "scale": [(0.0, 1.0), (1.2, 0.8), 1.0],
             "shear": [-5, (10, -10), (0, 95), (1, 2, 3), (0, 1, 3, 2), "x"],
-            "interpolation": _INTERPOLATION,
-            "fill": _FILL,
-            "center": _CENTER,
+            "interpolation": INTERPOLATION,
+            "fill": FILL,
+            "center": CENTER,
         },
     ),
     "RandomCrop": (
         {"size": 10},
-        {"size": _SIZE, "padding": _PADDING, "fill": _FILL, "padding_mode": ["wrap", None]},
+        {"size": SIZE, "padding": PADDING, "fill": FILL, "padding_mode": ["wrap", None]},
     ),
-    "CenterCrop": ({"size": 10}, {"size": _SIZE}),
-    "Pad": ({"padding": 1}, {"padding": [*_PADDING, None], "fill": _FILL, "padding_mode": ["wrap", None]}),
+    "CenterCrop": ({"size": 10}, {"size": SIZE}),
+    "Pad": ({"padding": 1}, {"padding": [*PADDING, None], "fill": FILL, "padding_mode": ["wrap", None]}),
     "Resize": (
         {"size": 10},
-        {"size": [*_SIZE, None], "interpolation": _INTERPOLATION, "max_size": [9, 20.5, "x"]},
+        {"size": [*SIZE, None], "interpolation": INTERPOLATION, "max_size": [9, 20.5, "x"]},
     ),
     "RandomResizedCrop": (
         {"size": 10},
-        {"size": _SIZE, "scale": _SCALE, "ratio": _RATIO, "interpolation": _INTERPOLATION},
+        {"size": SIZE, "scale": SCALE, "ratio": RATIO, "interpolation": INTERPOLATION},
     ),
     "ColorJitter": (
         {},
         {
-            "brightness": _FACTOR,
-            "contrast": _FACTOR,
-            "saturation": _FACTOR,
+            "brightness": FACTOR,
+            "contrast": FACTOR,
+            "saturation": FACTOR,
             "hue": [0.6, -0.1, (-0.6, 0.0), (0.2, 0.1), "x", None],
         },
     ),
-    "RandomGrayscale": ({}, {"p": _PROBABILITY}),
+    "RandomGrayscale": ({}, {"p": PROBABILITY}),
     "Normalize": (
         {"mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2)},
-        {"mean": ["x", (), (0.5, None), _NAN], "std": [(0.0,), (0.2, -0.1, 0.2), (0.2, 0.2), "x"], "inplace": [True]},
+        {"mean": ["x", (), (0.5, None), NAN], "std": [(0.0,), (0.2, -0.1, 0.2), (0.2, 0.2), "x"], "inplace": [True]},
     ),
     "RandomErasing": (
         {},
         {
-            "p": _PROBABILITY,
+            "p": PROBABILITY,
             "scale": [(0.9, 0.1), (0.5, 1.1), (-0.1, 0.5), 0.5],
-            "ratio": _RATIO,
-            "value": [*_FILL, "random"],
+            "ratio": RATIO,
+            "value": [*FILL, "random"],
             "inplace": [True],
         },
     ),
-    "OneOf": ({"transforms": [FLIP, GRAY]}, {"p": _PROBABILITY, "weights": [(1.0,), (0.0, 0.0), (-1.0, 2.0), 3, "x"]}),
-    "SomeOf": ({"transforms": [FLIP, GRAY]}, {"p": _PROBABILITY, "n": [0, 3, 1.5, True, None]}),
+    "OneOf": ({"transforms": [FLIP, GRAY]}, {"p": PROBABILITY, "weights": [(1.0,), (0.0, 0.0), (-1.0, 2.0), 3, "x"]}),
+    "SomeOf": ({"transforms": [FLIP, GRAY]}, {"p": PROBABILITY, "n": [0, 3, 1.5, True, None]}),
     "RandomOrder": ({"transforms": [FLIP]}, {}),
-    "RandomApply": ({"transforms": [FLIP]}, {"p": _PROBABILITY}),
+    "RandomApply": ({"transforms": [FLIP]}, {"p": PROBABILITY}),
 }
 # Fields that take any truth value, and `transforms`, whose errors are tests of their own.
 UNCHECKED = {"expand", "pad_if_needed", "antialias", "transforms"}
@@ -157,30 +170,21 @@ def build(name, arguments, dtype="float32"):
     return T.REGISTRY[name](**scaled)
 
 
-def _inside(low, value, high):
-    assert np.all(low - 1e-9 <= value)
-    assert np.all(value <= high + 1e-9)
-
-
-def _whole(values):
-    assert np.array_equal(values, np.rint(values))
-
-
 def _check_rotation(t, params, sizes):
     low, high = t.degrees if isinstance(t.degrees, tuple) else (-t.degrees, t.degrees)
-    _inside(low, params[:, 0], high)
+    inside(low, params[:, 0], high)
 
 
 def _check_affine(t, params, sizes):
-    _inside(-t.degrees, params[:, 0], t.degrees)
+    inside(-t.degrees, params[:, 0], t.degrees)
     reach = np.array(t.translate or (0, 0)) * sizes[:, ::-1]
-    _inside(-reach - 0.5, params[:, 1:3], reach + 0.5)
-    _whole(params[:, 1:3])
-    _inside(*(t.scale or (1, 1))[:1], params[:, 3], (t.scale or (1, 1))[1])
+    inside(-reach - 0.5, params[:, 1:3], reach + 0.5)
+    whole(params[:, 1:3])
+    inside(*(t.scale or (1, 1))[:1], params[:, 3], (t.scale or (1, 1))[1])
     shear = t.shear if isinstance(t.shear, tuple) else (-(t.shear or 0), t.shear or 0)
     shear = shear if len(shear) == 4 else (*shear, 0, 0)
-    _inside(shear[0], params[:, 4], shear[1])
-    _inside(shear[2], params[:, 5], shear[3])
+    inside(shear[0], params[:, 4], shear[1])
+    inside(shear[2], params[:, 5], shear[3])
 
 
 def _check_crop(t, params, sizes):
@@ -188,39 +192,39 @@ def _check_crop(t, params, sizes):
     sides = t.padding if isinstance(t.padding, tuple) else (t.padding or 0,)
     left, top, right, bottom = sides * (4 // len(sides))
     missing = np.maximum(size - sizes - [top + bottom, left + right], 0) if t.pad_if_needed else 0
-    _whole(params)
-    _inside(-np.array([top, left]) - missing, params, sizes + np.array([bottom, right]) + missing - size)
+    whole(params)
+    inside(-np.array([top, left]) - missing, params, sizes + np.array([bottom, right]) + missing - size)
 
 
 def _check_resized_crop(t, params, sizes):
     place, window = params[:, :2], params[:, 2:]
-    _whole(params)
+    whole(params)
     assert (window >= 1).all()
-    _inside(0, place, sizes - window)
+    inside(0, place, sizes - window)
     height, width = window.T
     # Sides are rounded to whole pixels: half a pixel either way.
     inner = (sizes == window).any(1)  # the fallback window touches an edge
     area = sizes.prod(1)
-    _inside(t.scale[0] * area[~inner], ((height + 0.5) * (width + 0.5))[~inner], np.inf)
-    _inside(0, ((height - 0.5) * (width - 0.5))[~inner], t.scale[1] * area[~inner])
-    _inside(t.ratio[0], (width + 0.5) / (height - 0.5), np.inf)
-    _inside(0, (width - 0.5) / (height + 0.5), t.ratio[1])
+    inside(t.scale[0] * area[~inner], ((height + 0.5) * (width + 0.5))[~inner], np.inf)
+    inside(0, ((height - 0.5) * (width - 0.5))[~inner], t.scale[1] * area[~inner])
+    inside(t.ratio[0], (width + 0.5) / (height - 0.5), np.inf)
+    inside(0, (width - 0.5) / (height + 0.5), t.ratio[1])
 
 
 def _check_erasing(t, params, sizes):
     place, window = params[:, :2], params[:, 2:]
-    _whole(params)
-    _inside(0, place, sizes - window)
+    whole(params)
+    inside(0, place, sizes - window)
     height, width = window[(window > 0).all(1)].T
     area = sizes[(window > 0).all(1)].prod(1)
-    _inside(t.scale[0] * area, (height + 0.5) * (width + 0.5), np.inf)
-    _inside(0, (height - 0.5) * (width - 0.5), t.scale[1] * area)
-    _inside(0, (height - 0.5) / (width + 0.5), t.ratio[1])
-    _inside(t.ratio[0], (height + 0.5) / (width - 0.5), np.inf)
+    inside(t.scale[0] * area, (height + 0.5) * (width + 0.5), np.inf)
+    inside(0, (height - 0.5) * (width - 0.5), t.scale[1] * area)
+    inside(0, (height - 0.5) / (width + 0.5), t.ratio[1])
+    inside(t.ratio[0], (height + 0.5) / (width - 0.5), np.inf)
 
 
 def _check_factor(t, params, sizes):
-    _inside(t.low, params[:, 0], t.high)
+    inside(t.low, params[:, 0], t.high)
 
 
 RANGES = {
@@ -231,6 +235,24 @@ RANGES = {
     "RandomErasing": _check_erasing,
     **dict.fromkeys(("Brightness", "Contrast", "Saturation", "Hue"), _check_factor),
 }
+
+_FAMILIES = (
+    examples_blur,
+    examples_channels,
+    examples_distort,
+    examples_erase,
+    examples_geometry,
+    examples_noise,
+    examples_policy,
+    examples_resize,
+    examples_tone,
+    examples_weather,
+)
+for _family in _FAMILIES:
+    EXAMPLES |= _family.EXAMPLES
+    BAD |= _family.BAD
+    RANGES |= _family.RANGES
+    UNCHECKED |= _family.UNCHECKED
 
 SIZES = [(23, 34), (40, 31), (30, 30), (23, 34)]
 

@@ -10,7 +10,33 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import reference_blur
+import reference_channels
+import reference_distort
+import reference_moves
+import reference_noise
+import reference_resize
+import reference_tone
+import reference_weather
 from reference_geometry import PLACES, as_pair, as_tuple, place, resample
+from reference_steps import ColorStep, Step
+
+STEPS: dict[str, Step] = {}
+COLORS: dict[str, ColorStep] = {}
+_FAMILIES = (
+    reference_blur,
+    reference_channels,
+    reference_distort,
+    reference_moves,
+    reference_noise,
+    reference_resize,
+    reference_tone,
+    reference_weather,
+)
+for _family in _FAMILIES:
+    STEPS |= _family.STEPS
+    COLORS |= _family.COLORS
+    PLACES |= _family.PLACES
 
 # How far from this reference an engine may be, in 1/255 of the value range: what each run of a pipeline adds to the
 # error, images of up to 640 pixels of pure noise included. A colour step multiplies what came before by its gain,
@@ -82,12 +108,18 @@ def tolerance(pipeline, program, sample, size, engine, dtype):
             for transform, params in run.parts:
                 error *= gain(transform, params)
             error += TOLERANCES["color"][column]
+        elif run.kind == "alone":
+            transform, params = run.parts[0]
+            step = STEPS[type(transform).__name__]
+            error = error * step.gain(transform, params) + step.error[column]
     return error
 
 
 def gain(transform, params):
     """Return by how much a colour step can enlarge an error: a hue shift up to 3, a factor f up to f + |1 - f|."""
     name = type(transform).__name__
+    if name in COLORS:
+        return COLORS[name].gain(transform, params)
     if name == "Hue":
         return 3.0
     return 1.0 if name == "RandomGrayscale" else max(1.0, params[0] + (name != "Brightness") * abs(1 - params[0]))
@@ -120,12 +152,15 @@ def _render(pipeline, program, sample, pixels, white):
             pixels, doubt = _resample_run(run, pixels, doubt, white)
         elif run.kind == "erase":
             pixels = _erase(*run.parts[0], pixels)
+        elif run.kind == "alone":
+            transform, params = run.parts[0]
+            pixels = STEPS[type(transform).__name__].apply(transform, params, pixels, white)
         elif pipeline.color == "exact":
             for transform, params in run.parts:
                 pixels = exact_color(transform, params, pixels, white)
         else:
             for transform, params in run.parts:
-                pixels = linear_color(transform, params, pixels)
+                pixels = linear_color(transform, params, pixels, white)
             pixels = np.clip(pixels, 0, white)
     normalize = [t for t in pipeline.transforms.values() if type(t).__name__ == "Normalize"]
     if normalize:
@@ -146,9 +181,9 @@ def split_runs(steps, size, joined=True):
             border, opens = wanted_border(transform, size)
             size = place(transform, params, size)[1]
         else:
-            kind = "erase" if name == "RandomErasing" else "color"
+            kind = "alone" if name in STEPS else "erase" if name == "RandomErasing" else "color"
         last = runs[-1] if runs else None
-        same = last is not None and last.kind == kind and kind != "erase" and joined and not opens
+        same = last is not None and last.kind == kind and kind in ("geometry", "color") and joined and not opens
         if same and not (border and last.border and border != last.border):
             last.parts.append((transform, params))
             last.border = last.border or border
@@ -198,6 +233,8 @@ def _luma(pixels, weights=LUMA):
 def exact_color(transform, params, pixels, white):
     """Apply one colour step with torchvision's semantics, the clamp included."""
     name, gray = type(transform).__name__, pixels.shape[2] == 1
+    if name in COLORS:
+        return COLORS[name].exact(transform, params, pixels, white)
     if gray and name in ("Saturation", "Hue", "RandomGrayscale"):
         return pixels
     if name == "Hue":
@@ -212,10 +249,12 @@ def exact_color(transform, params, pixels, white):
     return np.clip(params[0] * pixels + (1 - params[0]) * other, 0, white)
 
 
-def linear_color(transform, params, pixels):
+def linear_color(transform, params, pixels, white):
     """Apply one colour step of `color="linear"`: no clamp, luma weights that sum to 1, the hue turned in YIQ."""
     name, gray = type(transform).__name__, pixels.shape[2] == 1
     weights = LUMA / LUMA.sum()
+    if name in COLORS:
+        return COLORS[name].linear(transform, params, pixels, white)
     if gray and name in ("Saturation", "Hue", "RandomGrayscale"):
         return pixels
     if name == "Brightness":

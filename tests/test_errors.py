@@ -135,7 +135,7 @@ def test_colour_needs_one_or_three_channels(engine):
             flip(engine)(image, index=0)
         return
     assert torch.equal(flip(engine)(image, index=0), image.flip(2))
-    with pytest.raises(ValueError, match=r"sample 0 \(index 0\): colour transforms need 1 or 3 channels, not 4"):
+    with pytest.raises(ValueError, match=r"sample 0 \(index 0\): needs 1 or 3 channels, not 4"):
         Pipeline([T.ColorJitter(0.2)], engine=engine)(image, index=0)
 
 

@@ -17,6 +17,7 @@ from reference import assert_agrees
 
 from augsynth import Pipeline
 from augsynth import transforms as T
+from augsynth.program import walk
 from augsynth.transforms.base import Composite, Geometric, Leaf, snake
 
 REGISTRY = T.REGISTRY
@@ -213,7 +214,10 @@ def _kept(steps, size, index, engine):
 
 
 def _paints(step):
-    return isinstance(step, (T.Normalize, T.RandomErasing, T.ColorJitter, T.RandomGrayscale))
+    if isinstance(step, T.Normalize):
+        return True
+    leaves = [part for _, part in walk("", step) if not isinstance(part, Composite)]
+    return not any(isinstance(leaf, Geometric) or getattr(leaf, "moves", False) for leaf in leaves)
 
 
 def _black(step):

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from augsynth.engines.output import Output, fill_values
-from augsynth.fuse import BICUBIC, BILINEAR, COPY, NEAREST, RESIZE, WARP, Colors, Erasing, Geometry, Run
+from augsynth.fuse import BICUBIC, BILINEAR, COPY, NEAREST, RESIZE, WARP, Alone, Colors, Erasing, Geometry, Run
 from augsynth.transforms.base import Array, Border
 from augsynth.transforms.color import LUMA
 
@@ -69,6 +69,8 @@ def _apply(run: Run, where: Array, group: Group, white: float, exact: bool) -> l
         rows, pixels, position = rows[hit], pixels[_index(np.flatnonzero(hit), pixels)], position[hit]
     if isinstance(run, Geometry):
         return rest + _geometry(run, rows, pixels, position, white)
+    if isinstance(run, Alone):
+        return [*rest, (rows, run.transform.apply(pixels, run.params[position], white))]
     paint: Callable[..., torch.Tensor] = _erase if isinstance(run, Erasing) else _exact if exact else _linear
     return [*rest, (rows, paint(run, pixels, position, white))]
 

@@ -1,14 +1,50 @@
 """The transforms, with torchvision v2's names and arguments; `REGISTRY` maps each public name to its class."""
 
-from augsynth.transforms import color, combine, crop, erase, geometry
+from augsynth.transforms import (
+    blur,
+    channels,
+    color,
+    combine,
+    crop,
+    distort,
+    erase,
+    geometry,
+    noise,
+    policy,
+    resize,
+    tone,
+    weather,
+)
 from augsynth.transforms.base import Transform
+from augsynth.transforms.blur import *  # noqa: F403
+from augsynth.transforms.channels import *  # noqa: F403
 from augsynth.transforms.color import *  # noqa: F403
 from augsynth.transforms.combine import *  # noqa: F403
 from augsynth.transforms.crop import *  # noqa: F403
+from augsynth.transforms.distort import *  # noqa: F403
 from augsynth.transforms.erase import *  # noqa: F403
 from augsynth.transforms.geometry import *  # noqa: F403
+from augsynth.transforms.noise import *  # noqa: F403
+from augsynth.transforms.policy import *  # noqa: F403
+from augsynth.transforms.resize import *  # noqa: F403
+from augsynth.transforms.tone import *  # noqa: F403
+from augsynth.transforms.weather import *  # noqa: F403
 
-_FAMILIES = (geometry, crop, color, erase, combine)
+_FAMILIES = (
+    geometry,
+    crop,
+    resize,
+    distort,
+    color,
+    channels,
+    tone,
+    blur,
+    noise,
+    erase,
+    weather,
+    policy,
+    combine,
+)
 REGISTRY: dict[str, type[Transform]] = {name: getattr(family, name) for family in _FAMILIES for name in family.__all__}
 
 __all__ = ["REGISTRY", "Transform", *REGISTRY]

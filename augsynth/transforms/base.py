@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 Array = np.ndarray
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
@@ -80,7 +81,13 @@ class Transform:
 
 
 class Leaf(Transform):
-    """A transform that acts on pixels itself. Its class among the fuse classes says how."""
+    """A transform that acts on pixels itself. Its class among the fuse classes says how.
+
+    word: what `Pipeline.explain` calls a run of it. channels: how many an image must have, any by default.
+    """
+
+    word: ClassVar[str] = "apply"
+    channels: ClassVar[tuple[int, ...]] = ()
 
 
 class Composite(Transform):
@@ -98,6 +105,7 @@ class Composite(Transform):
 class Geometric(Leaf):
     """A transform that moves pixels by a homography; neighbours fuse into one resample."""
 
+    word: ClassVar[str] = "warp"
     opens_run: ClassVar[bool] = False
     may_stay_inside: ClassVar[bool] = False  # has a border, but whether it matters depends on the sample
     resizes: ClassVar[bool] = False  # changes the number of pixels that show the same thing
@@ -135,6 +143,8 @@ class Geometric(Leaf):
 class Color(Leaf):
     """A transform that maps each pixel's channels by `x' = A x + m v`, m the mean luma of the image before it."""
 
+    word: ClassVar[str] = "color"
+    channels: ClassVar[tuple[int, ...]] = (1, 3)
     chroma: ClassVar[bool] = False  # nothing to do on one channel
     hue: ClassVar[bool] = False  # in exact colour, params[:, 0] is a shift of the HSV hue and the matrix is not used
 
@@ -150,9 +160,63 @@ class Color(Leaf):
 class Pixelwise(Leaf):
     """A transform that overwrites pixels without looking at their neighbours: a rectangle top, left, height, width."""
 
+    word: ClassVar[str] = "erase"
+
     def rectangle(self, params: Array) -> Array:
         """Return `(B, 4)` int64 top, left, height, width in pixels."""
         raise TypeError(f"{type(self).__name__} has no rectangle")
+
+
+class Standalone(Leaf):
+    """A transform that renders itself and is a run of its own: it fuses with no neighbour.
+
+    Images that came as uint8 hold values from 0 to 255 in either method, and may hold fractions of them.
+    """
+
+    moves: ClassVar[bool] = False  # moves pixels, so that targets must follow
+
+    def apply(self, pixels: torch.Tensor, params: Array, white: float) -> torch.Tensor:
+        """Render float `(R, C, H, W)` in [0, white] by parameters `(R, params)`: on any device, same range out."""
+        raise TypeError(f"{type(self).__name__} cannot be rendered")
+
+    def apply_array(self, pixels: Array, params: Array, white: float) -> Array:
+        """Render one uint8 or float32 array `(H, W, 3)` or `(H, W)` on the CPU; never writes into `pixels`."""
+        planes = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels[None]
+        tensor = torch.from_numpy(np.ascontiguousarray(planes, np.float32))[None]
+        done = self.apply(tensor, params[None], white)[0]
+        if pixels.dtype == np.uint8:
+            done = done.round().clamp(0, 255).to(torch.uint8)
+        array = done.permute(1, 2, 0).contiguous().numpy()
+        return array if pixels.ndim == 3 else array[:, :, 0]
+
+
+class Tone(Standalone):
+    """A transform of single channel values, on uint8 images of whole levels: a table there, arithmetic on floats."""
+
+    word: ClassVar[str] = "tone"
+
+
+class Neighbourhood(Standalone):
+    """A transform whose pixels depend on their neighbours: blur, sharpness, compression."""
+
+    word: ClassVar[str] = "filter"
+
+
+class Noise(Standalone):
+    """A transform that changes each pixel by random numbers of its own, keyed by words among its parameters."""
+
+    word: ClassVar[str] = "noise"
+
+
+class Distortion(Standalone):
+    """A transform that moves pixels by a field that is no homography."""
+
+    word: ClassVar[str] = "distort"
+    moves: ClassVar[bool] = True
+
+    def field(self, params: Array, size: tuple[int, int]) -> Array:
+        """Return `(R, H, W, 2)` float32: the x and y of the source point of each output pixel's centre, continuous."""
+        raise TypeError(f"{type(self).__name__} has no field")
 
 
 def _freeze(value: Any) -> Any:
