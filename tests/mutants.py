@@ -51,6 +51,7 @@ REFERENCE = _laws("law_11_engines_agree_with_the_float64_reference")
 BATCHES = _laws("law_5_parameters_are_the_same_alone_and_in_any_batch")
 DISTRIBUTIONS = _draws("parameters_are_distributed_as_torchvisions")
 OPENCV, TORCH, FUSE = "engines/opencv.py", "engines/torch.py", "fuse.py"
+OPENCV_GEOMETRY, OPENCV_COLOR = "engines/opencv_geometry.py", "engines/opencv_color.py"
 
 MUTANTS = [
     # Randomness.
@@ -227,9 +228,9 @@ MUTANTS = [
     # Pixels.
     Mutant(
         "half a pixel forgotten (opencv)",
-        OPENCV,
-        "shift = m[:2, :2].sum(1) * 0.5 - 0.5",
-        "shift = m[:2, :2].sum(1) * 0.0",
+        OPENCV_GEOMETRY,
+        "run.matrix[:, :2, :2].sum(2) * 0.5 - 0.5",
+        "run.matrix[:, :2, :2].sum(2) * 0.0",
         REFERENCE,
     ),
     Mutant(
@@ -241,14 +242,14 @@ MUTANTS = [
     ),
     Mutant(
         "fill not applied",
-        OPENCV,
-        "result[...] = _cast(fill_values(border.fill, channels), pixels)",
+        OPENCV_GEOMETRY,
+        "result[...] = cast_fill(border.fill, pixels)",
         "result[...] = 0",
         _transforms("pad_is_torchvisions"),
     ),
     Mutant(
         "flips exchanged",
-        OPENCV,
+        OPENCV_GEOMETRY,
         "return (-1 if x else 0) if y else (1 if x else None)",
         "return (-1 if x else 1) if y else (0 if x else None)",
         _transforms("flips_are_exact"),
@@ -270,9 +271,9 @@ MUTANTS = [
     # Colour.
     Mutant(
         "a clamp dropped (opencv)",
-        OPENCV,
-        "a @ before_a, after_b, self.expands[i][step]",
-        "a @ before_a, after_b, False",
+        OPENCV_COLOR,
+        "after_b, self.expands[i][step]",
+        "after_b, False",
         REFERENCE,
     ),
     Mutant(
@@ -291,9 +292,9 @@ MUTANTS = [
     ),
     Mutant(
         "contrast around the mean before the steps that are pending",
-        OPENCV,
-        "mean = before_a @ _means(state.pixels, state.channels) + before_b",
-        "mean = _means(state.pixels, state.channels)",
+        OPENCV_COLOR,
+        "mean = state.a @ mean",
+        "mean = 1.0 * mean",
         _transforms("color_jitter_is_torchvisions_in_the_drawn_order"),
     ),
     Mutant(
@@ -312,7 +313,7 @@ MUTANTS = [
     ),
     Mutant(
         "a negative hue not wrapped",
-        OPENCV,
+        OPENCV_COLOR,
         "shift % 1.0 * 360.0",
         "shift * 360.0",
         _transforms("color_jitter_is_torchvisions_in_the_drawn_order"),
