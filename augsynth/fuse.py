@@ -5,13 +5,15 @@ Everything here is arithmetic on small arrays for the whole batch; engines only 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from augsynth.program import COLOR, ERASE, GEOMETRY, Program, rows_by_code
+from augsynth.program import COLOR, ERASE, GEOMETRY, Plan, Program, rows_by_code
 from augsynth.transforms.base import INTERPOLATIONS, Array, Border, Color, Geometric, Pixelwise, Standalone
+from augsynth.transforms.combine import Mixture
 
 NEAREST, BILINEAR, BICUBIC = range(3)
 COPY, RESIZE, WARP = range(3)
@@ -20,6 +22,7 @@ _TOLERANCE = 1e-6
 # The interpolation after the filter smooths too. With steps of up to 1.6 pixels left to it, the result is two to ten
 # times closer to the exact average than with a filter that goes all the way: on photographs, zone plates and noise.
 _STEP = 1.6
+_FEW = 8  # up to this many samples plain Python beats numpy's fixed cost
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Geometry:
     path: COPY (flip, quarter turn, whole-pixel window), RESIZE (of `box` to `full`, then the window at `offset`) or
     WARP (`box` shrunk to `full` by an antialiasing filter, then `matrix`, from output to shrunk coordinates).
     transpose: the source's x and y are swapped first; flip_y and flip_x come last.
+    whole `(R, 3, 3)`: the composed map from output to input, which targets follow.
     """
 
     rows: Array
@@ -44,6 +48,7 @@ class Geometry:
     interpolation: Array
     antialias: Array
     borders: tuple[Border, ...]
+    whole: Array
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,17 @@ class Alone:
     params: Array
 
 
+@dataclass(frozen=True)
+class Mixed(Alone):
+    """A weighted sum of R samples and of n chains over each: weights `(R, 1 + n)`, the sample's own first.
+
+    runs: of all chains, in whose numbering chain k of the r-th sample is row `r n + k`.
+    """
+
+    weights: Array
+    runs: tuple[Run, ...]
+
+
 Run = Geometry | Colors | Erasing | Alone
 
 
@@ -103,6 +119,7 @@ def fuse(program: Program, *, exact_color: bool, joined: bool = True) -> list[Ru
 
     joined=False gives every slot a run of its own: the sequential chain.
     """
+    program = replace(program, ops=program.plan.same[program.ops])
     ids = _border_ids(program)
     stages = _stages(program, ids, joined)
     kinds = program.plan.kinds[program.ops]
@@ -121,24 +138,23 @@ def fuse(program: Program, *, exact_color: bool, joined: bool = True) -> list[Ru
             elif kind == ERASE:
                 runs.append(_erasing(program, rows, slots, active))
             else:
-                runs += _alone(program, slots_used)
+                runs += _alone(program, slots_used, exact_color, joined)
     return runs
 
 
 def _stages(program: Program, ids: Array, joined: bool) -> Array:
     """Number each sample's runs from 1 `(B, S)`, 0 where nothing happens."""
-    plan = program.plan
+    plan, (count, width) = program.plan, program.ops.shape
     kind_of, opens = plan.kinds.tolist(), plan.opens.tolist()
-    known: dict[tuple[int, ...], list[int]] = {}
-    stages = []
-    # Plain Python over the few distinct rows: as fast as numpy for a batch, and five times faster for one sample.
-    for codes, edges in zip(program.ops.tolist(), ids.tolist(), strict=True):
-        key = (*codes, *edges)
-        row = known.get(key)
-        if row is None:
-            row = known[key] = _number_runs(codes, edges, kind_of, opens, joined)
-        stages.append(row)
-    return np.array(stages, np.int64).reshape(program.ops.shape)
+    both = np.concatenate([program.ops, ids], 1)
+    inverse = np.arange(count)
+    if count > _FEW:
+        # Many samples, few distinct rows of codes: one item per row, so that they sort as bytes.
+        rows = np.ascontiguousarray(both.astype(np.int16)).view(np.dtype((np.void, 4 * width)))[:, 0]
+        _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
+        both = both[first]
+    table = [_number_runs(row[:width], row[width:], kind_of, opens, joined) for row in both.tolist()]
+    return np.array(table, np.int64).reshape(len(both), width)[inverse]
 
 
 def _number_runs(codes: list[int], edges: list[int], kind_of: list[int], opens: list[bool], joined: bool) -> list[int]:
@@ -162,13 +178,12 @@ def _border_ids(program: Program) -> Array:
     """Give each slot the 1-based position of its border in `plan.borders`, 0 where it does not look outside."""
     plan, ops = program.plan, program.ops
     ids = plan.border_ids[ops]
-    for slot, codes in enumerate(plan.candidates):
-        for code in codes:
-            leaf = plan.leaves[code - 1].transform
-            if isinstance(leaf, Geometric) and leaf.may_stay_inside:
-                rows = (ops[:, slot] == code).nonzero()[0]
-                outside = leaf.looks_outside(program.params[rows, slot, : leaf.params], program.sizes[rows, slot])
-                ids[rows[~outside], slot] = 0
+    for code in plan.unsure:
+        leaf = plan.leaves[code - 1].transform
+        rows, slots = (ops == code).nonzero()
+        if isinstance(leaf, Geometric) and len(rows):
+            inside = ~leaf.looks_outside(program.params[rows, slots, : leaf.params], program.sizes[rows, slots])
+            ids[rows[inside], slots[inside]] = 0
     return np.asarray(ids)
 
 
@@ -197,10 +212,9 @@ def _geometry(program: Program, ids: Array, rows: Array, slots: list[int], activ
             interpolation[part] = np.maximum(interpolation[part], kind)
             antialias[part] &= filtered
     # All slots of a run agree on the border, or do not look outside.
-    border = (ids[rows] * active).max(1, initial=0).tolist()
-    borders = tuple(plan.borders[i - 1] if i else _EDGE for i in border)
+    edge = (ids[rows] * active).max(1, initial=0)
     antialias &= interpolation > NEAREST
-    return _place(rows, matrix, sizes_in, sizes_out, interpolation, antialias, borders, cut_first)
+    return _place(rows, matrix, sizes_in, sizes_out, interpolation, antialias, edge, plan.borders, cut_first)
 
 
 def _near_int(value: Array) -> Array:
@@ -214,10 +228,12 @@ def _place(
     size_out: Array,
     kind: Array,
     antialias: Array,
+    edge: Array,
     borders: tuple[Border, ...],
     cut_first: Array,
 ) -> Geometry:
-    """Choose each sample's path and its whole-pixel windows."""
+    """Choose each sample's path and its whole-pixel windows; edge: 1-based position in `borders`, 0 for none."""
+    whole = matrix
     flat = (np.abs(matrix[:, 2, :2]) < 1e-12).all(1)
     tiny = np.abs(matrix[:, :2, :2]) < _TOLERANCE
     turned = flat & tiny[:, 0, 0] & tiny[:, 1, 1]
@@ -231,19 +247,21 @@ def _place(
     aligned = turned | (flat & tiny[:, 0, 1] & tiny[:, 1, 0])
     if aligned.any():
         part = aligned.nonzero()[0]
-        calm = np.array([borders[i] is _EDGE for i in part.tolist()])
-        resizable = calm & (kind[part] > NEAREST)
+        resizable = (edge[part] == 0) & (kind[part] > NEAREST)
         windows = _windows(matrix[part], size_in[part], size_out[part], resizable, cut_first[part])
         path[part], box[part], full[part], offset[part], flips[part] = windows
     warped = (path == WARP).nonzero()[0]
     if len(warped):
-        folds = np.array([borders[i].mode in ("reflect", "symmetric") for i in warped.tolist()])
+        folds = np.array([False, *(border.mode in ("reflect", "symmetric") for border in borders)])[edge[warped]]
         shrunk = _shrunk(matrix[warped], size_in[warped], size_out[warped], antialias[warped], folds)
+        matrix = matrix.copy()
         box[warped], full[warped], matrix[warped] = shrunk
     box_i, full_i, offset_i, size_i = (array.astype(np.int64) for array in (box, full, offset, size_out))
     flip_y, flip_x = flips.T
+    known = (_EDGE, *borders)
+    mine = tuple([known[i] for i in edge.tolist()])
     return Geometry(
-        rows, path, turned, box_i, full_i, offset_i, size_i, flip_y, flip_x, matrix, kind, antialias, borders
+        rows, path, turned, box_i, full_i, offset_i, size_i, flip_y, flip_x, matrix, kind, antialias, mine, whole
     )
 
 
@@ -276,6 +294,7 @@ def _windows(
 
 _CORNERS = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]])
 _MIDDLE = np.array([0.5, 0.5, 1.0])
+_HORIZON = 1e-6  # a homography's third coordinate: no picture lies behind it
 
 
 def _shrunk(
@@ -292,11 +311,14 @@ def _shrunk(
     mapped = scaled @ _CORNERS
     points, slope = mapped[:, :2], matrix[:, :2, :2]
     if (matrix[:, 2, :2] != 0).any():
-        points = points / np.maximum(mapped[:, 2:], 1e-6)
+        points = points / np.maximum(mapped[:, 2:], _HORIZON)
         middle = scaled @ _MIDDLE
-        depth = np.maximum(middle[:, 2], 1e-6)[:, None]
+        depth = np.maximum(middle[:, 2], _HORIZON)[:, None]
         at = middle[:, :2] / depth
         slope = (slope - at[:, :, None] * matrix[:, 2:, :2]) / depth[:, :, None]
+        # The output looks past the horizon: no corner bounds what it sees, and there the slope has no end.
+        everything = everything | (mapped[:, 2] < _HORIZON).any(1)
+        antialias = antialias & (middle[:, 2] >= _HORIZON)
     # Rows of the Jacobian are x and y of the input; sizes are height, width.
     shrink = np.sqrt((slope**2).sum(2))[:, ::-1]
     shrink = np.where(antialias[:, None], np.maximum(shrink / _STEP, 1.0), 1.0)
@@ -333,15 +355,33 @@ def _colors(program: Program, rows: Array, slots: list[int], active: Array, exac
     return Colors(rows, matrix, luma, active[:, slots], expands, hue, chroma)
 
 
-def _alone(program: Program, used: Array) -> list[Alone]:
+def _alone(program: Program, used: Array, exact: bool, joined: bool) -> list[Alone]:
     """Split one stage by transform: each sample has one here, in whichever slot."""
     runs = []
     for code in sorted(set(program.ops[used].tolist())):
         leaf = program.plan.leaves[code - 1].transform
         assert isinstance(leaf, Standalone)
         rows, slots = (used & (program.ops == code)).nonzero()
-        runs.append(Alone(rows, leaf, program.params[rows, slots, : leaf.params]))
+        params = program.params[rows, slots, : leaf.params]
+        if isinstance(leaf, Mixture):
+            runs.append(_mixed(rows, leaf, params, program.sizes[rows, slots], exact, joined))
+        else:
+            runs.append(Alone(rows, leaf, params))
     return runs
+
+
+def _mixed(rows: Array, leaf: Mixture, params: Array, sizes: Array, exact: bool, joined: bool) -> Mixed:
+    """Fuse the chains of a mixture as if each were a sample of a batch of its own."""
+    weights, ops, numbers = leaf.chains(params)
+    count, width, depth = ops.shape
+    at = np.broadcast_to(np.repeat(sizes, width, 0)[:, None], (count * width, depth + 1, 2))
+    chains = Program(_chain_plan(leaf), ops.reshape(-1, depth), numbers.reshape(count * width, depth, -1), at)
+    return Mixed(rows, leaf, params, weights, tuple(fuse(chains, exact_color=exact, joined=joined)))
+
+
+@lru_cache(maxsize=64)
+def _chain_plan(leaf: Mixture) -> Plan:
+    return Plan.of(leaf.leaves())
 
 
 def _erasing(program: Program, rows: Array, slots: list[int], active: Array) -> Erasing:
@@ -367,6 +407,7 @@ __all__ = [
     "Colors",
     "Erasing",
     "Geometry",
+    "Mixed",
     "Run",
     "fuse",
 ]

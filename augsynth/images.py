@@ -16,6 +16,8 @@ from augsynth.transforms.base import Array
 # OpenCV's thread pool does not survive a fork: a worker would wait forever on a pool that its parent has used.
 cv2.setNumThreads(1)
 
+# Up to this many pixels a call costs more than what it does: small images are rearranged together.
+_SMALL = 64 * 64
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _NUMPY_DTYPES = {
     np.dtype(np.uint8): torch.uint8,
@@ -26,7 +28,9 @@ _NUMPY_DTYPES = {
 # What becomes RGB: transparency is composed over black, as a viewer with a dark page shows it.
 _PIL_RGB = ("RGB", "RGBA", "RGBX", "RGBa", "LA", "La", "PA", "P", "CMYK", "YCbCr", "LAB", "HSV")
 _PIL_GRAY = ("L", "1")
-_PIL_FLOAT = {"I;16": 65535.0, "I;16L": 65535.0, "I;16B": 65535.0, "I": 65535.0, "F": 1.0}
+_PIL_FLOAT = {"I;16": 65535.0, "I;16L": 65535.0, "I;16B": 65535.0, "I;16N": 65535.0, "I": 65535.0, "F": 1.0}
+# A last axis that tells of channels, where both axes before it are longer than any that a small feature map has.
+_CHANNELS, _SHORT = (1, 3, 4), 8
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,11 @@ class Form:
             raise TypeError(f"{where}: dtype {image.dtype} is not supported; give uint8 (0 to 255) or floats (0 to 1)")
         like = type(image) if type(image) is not torch.Tensor else None
         c, h, w = image.shape
+        if w in _CHANNELS and min(c, h) > _SHORT:
+            raise ValueError(
+                f"{where}: {describe(image)} looks like (H, W, C); tensors are (C, H, W), batches (B, C, H, W): "
+                "give image.permute(2, 0, 1), or batch.permute(0, 3, 1, 2)"
+            )
         return cls("tensor", (h, w), c, image.dtype, image.device.type, where, like=like)
 
     @classmethod
@@ -77,8 +86,8 @@ class Form:
         if image.dtype not in _NUMPY_DTYPES:
             raise TypeError(f"{where}: dtype {image.dtype} is not supported; give uint8 (0 to 255) or floats (0 to 1)")
         channels = 1 if image.ndim == 2 else image.shape[2]
-        if image.ndim == 3 and channels > 4 and image.shape[0] in (1, 3):
-            raise ValueError(f"{where}: {describe(image)} looks like (C, H, W); arrays are (H, W, C)")
+        if channels > 4:
+            _check_layout(image, where)
         size = (image.shape[0], image.shape[1])
         return cls("array", size, channels, _NUMPY_DTYPES[image.dtype], "cpu", where, flat=image.ndim == 2)
 
@@ -90,6 +99,49 @@ class Form:
         if image.mode not in _PIL_RGB and image.mode not in _PIL_GRAY:
             raise TypeError(f"{where}: PIL mode {image.mode} is not supported; convert it to RGB or L")
         return cls("pil", size, 1 if image.mode in _PIL_GRAY else 3, torch.uint8, "cpu", where)
+
+
+def _check_layout(array: Array, where: str) -> None:
+    """Raise ValueError for an array of more than four channels whose shape says that these are no channels."""
+    h, w, c = array.shape
+    if h in (1, 3) or (h == 4 and min(w, c) > _SHORT):
+        raise ValueError(
+            f"{where}: {describe(array)} looks like (C, H, W); arrays are (H, W, C), batches (B, H, W, C): "
+            "give image.transpose(1, 2, 0), or batch.transpose(0, 2, 3, 1)"
+        )
+    # Who has more channels than columns has cut out square patches; gray images are square or landscape.
+    if h != w <= c <= 2 * w and c >= _SHORT:
+        raise ValueError(
+            f"{where}: {describe(array)} looks like (B, H, W), gray images without an axis for the channel; "
+            f"give array[:, :, :, None], or one image of {c} channels as a tensor (C, H, W)"
+        )
+
+
+def forms_of(images: Sequence[Any], index: Sequence[int]) -> list[Form]:
+    """Read the forms of a batch: the same object for all where they are alike, so that a check looks at it once.
+
+    index: the samples' indices, for errors. Float images have forms of their own, since each one's values are checked.
+    """
+    first = Form.of(images[0], f"sample 0 (index {index[0]})")
+    kind = type(images[0])
+    if kind in (np.ndarray, torch.Tensor) and first.dtype == torch.uint8:
+        shape, dtype = images[0].shape, images[0].dtype
+        if all(type(i) is kind and i.shape == shape and i.dtype == dtype for i in images):
+            on_host = kind is np.ndarray or all(i.device == images[0].device for i in images)
+            if on_host:
+                return [first] * len(images)
+    return [first, *(Form.of(image, f"sample {i} (index {index[i]})") for i, image in enumerate(images[1:], 1))]
+
+
+def to_arrays(images: Sequence[Any], forms: Sequence[Form]) -> Sequence[Array]:
+    """Return what `to_array` makes of each image; of small tensors of one shape in one go."""
+    form = forms[0]
+    shared = form.dtype == torch.uint8 and len({id(form) for form in forms}) == 1
+    if shared and form.holder == "array" and form.channels == 3:
+        return images
+    if shared and form.holder == "tensor" and form.channels == 3 and form.size[0] * form.size[1] <= _SMALL:
+        return list(torch.stack(list(images)).permute(0, 2, 3, 1).contiguous().numpy())
+    return [to_array(image, form) for image, form in zip(images, forms, strict=True)]
 
 
 def split(image: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
@@ -153,7 +205,11 @@ def _from_pil(image: Any) -> Array:
         return np.ascontiguousarray(array / np.float32(_PIL_FLOAT[image.mode]))
     if image.mode in _PIL_GRAY:
         return np.array(image.convert("L"))
-    if image.mode == "P" or image.mode in ("LA", "La", "PA", "RGBa"):
+    if image.mode in ("La", "RGBa"):
+        # Colour times alpha is what lies over black. PIL cannot convert La, and RGBa only by dividing first.
+        pixels = np.asarray(image)[:, :, :-1]
+        return np.repeat(pixels, 3 // pixels.shape[2], axis=2)
+    if image.mode in ("P", "LA", "PA"):
         image = image.convert("RGBA") if image.mode != "P" or "transparency" in image.info else image.convert("RGB")
     if image.mode == "RGBA":
         pixels = np.asarray(image)

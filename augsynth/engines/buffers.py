@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import ContextVar
 
 import numpy as np
@@ -33,13 +33,9 @@ _NUMPY = {
 }
 
 
-def allocate(shapes: Sequence[tuple[int, int, int]], dtype: torch.dtype) -> list[torch.Tensor]:
-    """Return one tensor per shape; rows of a single batch when all shapes are equal."""
-    if not shapes:
-        return []
-    if len(set(shapes)) == 1:
-        return list((batch_memory.get() or recycled)((len(shapes), *shapes[0]), dtype))
-    return [recycled(shape, dtype) for shape in shapes]
+def allocate_batch(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Return an uninitialised `(B, C, H, W)` batch on the CPU, in the best memory there is for it."""
+    return (batch_memory.get() or recycled)(shape, dtype)
 
 
 def recycled(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:

@@ -13,42 +13,68 @@ from augsynth.fuse import Colors
 from augsynth.transforms.base import Array
 from augsynth.transforms.color import LUMA
 
-_LUMA_ONE = LUMA / LUMA.sum()
+_LUMA_EXACT, _LUMA_TOTAL = tuple(LUMA.tolist()), float(LUMA.sum())
+_LUMA_ONE = tuple((LUMA / LUMA.sum()).tolist())
+_LUMA = {1: np.ones(1), 3: LUMA}
+_UNIT = {channels: np.eye(channels, channels + 1) for channels in (1, 3)}
 
 
 class State:
-    """One image on its way: pixels, and an affine colour map `a x + b` (then a clamp) that is not applied yet."""
+    """One image on its way: pixels, and what colour has still to do to them.
 
-    __slots__ = ("a", "b", "channels", "clamp", "pixels")
+    Pending is `matrix (C, C + 1)`, or where that is None `scale x + shift`, the same for all channels; then a clamp to
+    the value range if `clamp`. owned: the pixels are float32 and nobody else's, so they may be changed in place.
+    """
+
+    __slots__ = ("channels", "clamp", "matrix", "owned", "pixels", "scale", "shift")
 
     def __init__(self, pixels: Array, channels: int) -> None:
         self.pixels, self.channels = pixels, channels
-        self.a: Array | None = None
-        self.b: Any = None
-        self.clamp = False
+        self.owned, self.clamp = False, False
+        self.matrix: Array | None = None
+        self.scale, self.shift = 1.0, 0.0
+
+    @property
+    def pending(self) -> Array | None:
+        """The pending map as a matrix `(C, C + 1)`, None if it is the identity."""
+        if self.matrix is not None:
+            return self.matrix
+        if self.scale == 1.0 and self.shift == 0.0:
+            return None
+        matrix: Array = self.scale * _UNIT[self.channels]
+        matrix[:, -1] = self.shift
+        return matrix
+
+    def floats(self) -> Array:
+        """Return the pixels as float32 that may be changed."""
+        if not self.owned:
+            same = self.pixels.dtype == np.float32
+            self.pixels = self.pixels.copy() if same else to_float(self.pixels)
+            self.owned = True
+        return self.pixels
 
     def settle(self, white: float) -> None:
         """Apply what is pending."""
-        if self.a is None:
-            return
-        self.pixels = transform(to_float(self.pixels), affine(self.a, self.b))
+        matrix = self.pending
+        if matrix is not None:
+            self.pixels, self.owned = cv2.transform(to_float(self.pixels), matrix), True
         if self.clamp:
-            torch.from_numpy(self.pixels).clamp_(0.0, white)
-        self.a, self.b, self.clamp = None, None, False
+            torch.from_numpy(self.floats()).clamp_(0.0, white)
+        self.matrix, self.scale, self.shift, self.clamp = None, 1.0, 0.0, False
 
+    def bound(self, white: float) -> None:
+        """Apply a pending clamp; where the map is the same for all channels, it stays pending.
 
-def affine(a: Array, b: Any) -> Array:
-    """Put a `(C, C)` and b `(C,)` or None into `(C, C + 1)`."""
-    result = np.zeros((len(a), len(a) + 1))
-    result[:, :-1] = a
-    if b is not None:
-        result[:, -1] = b
-    return result
-
-
-def transform(pixels: Array, matrix: Array) -> Array:
-    """Apply an affine colour map to float32 pixels; in place of a copy where that is as fast."""
-    return np.asarray(cv2.transform(pixels, matrix))
+        clamp(a x + b, 0, w) is a clamp(x, -b / a, (w - b) / a) + b: one pass over the pixels instead of two.
+        """
+        if not self.clamp:
+            return
+        if self.matrix is not None or self.scale < 1e-3:
+            self.settle(white)
+            return
+        low, high = -self.shift / self.scale, (white - self.shift) / self.scale
+        torch.from_numpy(self.floats()).clamp_(low, high)
+        self.clamp = False
 
 
 class ColorSteps:
@@ -59,7 +85,13 @@ class ColorSteps:
         self.used, self.expands, self.chroma = run.used.tolist(), run.expands.tolist(), run.chroma.tolist()
         self.hue = run.hue.tolist()
         self.contrast = (run.luma != 0).any(2).tolist()
+        self.pivots = [any(steps) for steps in self.contrast]
         self.composed: dict[int, tuple[Array, Array]] = {}
+        if exact:
+            a, v = run.matrix, run.luma
+            self.factor, self.pivot = a[:, :, 0, 0].tolist(), v[:, :, 0].tolist()
+            same = (a == a[:, :, :1, :1] * np.eye(3)).all((2, 3)) & (v == v[:, :, :1]).all(2)
+            self.uniform = (same & (a[:, :, 0, 0] >= 0)).tolist()
 
     def apply(self, state: State, i: int) -> None:
         """Add the run's i-th sample's steps to what is pending."""
@@ -68,51 +100,85 @@ class ColorSteps:
             self._apply_exact(state, i)
             return
         if state.channels not in self.composed:
-            self.composed[state.channels] = self.run.composed(state.channels)
-        a, v = (array[i] for array in self.composed[state.channels])
-        state.a, state.b, state.clamp = a, None, True
-        if any(self.contrast[i]):
-            mean = means(state.pixels, state.channels)
-            state.b = (float(mean @ _LUMA_ONE) if state.channels == 3 else float(mean[0])) * v
+            self.composed[state.channels] = self._compose(state.channels)
+        matrix, luma = self.composed[state.channels]
+        state.matrix, state.clamp = matrix[i], True
+        if self.pivots[i]:
+            state.matrix[:, -1] = mean_luma(state.pixels, _LUMA_ONE) * luma[i]
+
+    def _compose(self, channels: int) -> tuple[Array, Array]:
+        a, v = self.run.composed(channels)
+        return np.concatenate([a, np.zeros((len(a), channels, 1))], 2), v
 
     def _apply_exact(self, state: State, i: int) -> None:
-        size = state.channels
         for step, used in enumerate(self.used[i]):
-            if not used or (size == 1 and self.chroma[i][step]):
-                continue
-            if state.clamp:
+            if used:
+                self.apply_step(state, i, step)
+
+    def apply_step(self, state: State, i: int, step: int) -> None:
+        """Apply, or add to what is pending, one step of exact colour."""
+        size = state.channels
+        if size == 1 and self.chroma[i][step]:
+            return
+        state.bound(self.white)
+        shift = self.hue[i][step]
+        if shift == shift:  # not NaN: an HSV shift
+            if state.matrix is not None:
                 state.settle(self.white)
-            shift = self.hue[i][step]
-            if shift == shift:  # not NaN: an HSV shift
-                state.settle(self.white)
-                state.pixels = shift_hue(to_float(state.pixels), shift)
-                continue
-            a = self.run.matrix[i, step, :size, :size]
-            after_b = None if state.b is None else a @ state.b
-            if self.contrast[i][step]:
-                mean = means(state.pixels, size)
-                # Nothing is clamped between, so the mean of the pending image is the image of the mean.
-                if state.a is not None:
-                    mean = state.a @ mean
-                if state.b is not None:
-                    mean = mean + state.b
-                pivot = float((LUMA if size == 3 else np.ones(1)) @ mean) * self.run.luma[i, step, :size]
-                after_b = pivot if after_b is None else after_b + pivot
-            state.a = a if state.a is None else a @ state.a
-            state.b, state.clamp = after_b, self.expands[i][step]
+            # A map that is the same for all channels keeps the hue: it stays pending.
+            state.pixels, state.owned = shift_hue(to_float(state.pixels), shift), True
+            return
+        if state.matrix is None and (size == 1 or self.uniform[i][step]):
+            factor, pivot = self.factor[i][step], self.pivot[i][step]
+            if pivot:
+                mean = mean_luma(state.pixels, _LUMA_EXACT)
+                pivot *= state.scale * mean + state.shift * (1.0 if size == 1 else _LUMA_TOTAL)
+            state.scale, state.shift = factor * state.scale, factor * state.shift + pivot
+        else:
+            self._compose_step(state, i, step)
+        state.clamp = self.expands[i][step]
+
+    def _compose_step(self, state: State, i: int, step: int) -> None:
+        size, before = state.channels, state.pending
+        before = _UNIT[size] if before is None else before
+        state.matrix = self.run.matrix[i, step, :size, :size] @ before
+        if self.contrast[i][step]:
+            # Nothing is clamped between, so the mean of the pending image is the image of the mean.
+            mean = before[:, :size] @ means(state.pixels) + before[:, size]
+            state.matrix[:, size] += float(_LUMA[size] @ mean) * self.run.luma[i, step, :size]
 
 
-def means(pixels: Array, channels: int) -> Array:
+def means(pixels: Array) -> Array:
     """Return the mean of each channel `(C,)`, summed in double and in one order: the same bits on any machine load."""
-    if pixels.dtype == np.uint8:
-        return np.asarray(cv2.mean(pixels)[:channels])
-    # Two thirds of the time of cv2.mean.
-    return np.asarray(np.array(cv2.sumElems(pixels)[:channels]) / (pixels.shape[0] * pixels.shape[1]))
+    channels = 3 if pixels.ndim == 3 else 1
+    sums: Array = np.array(_sums(pixels)[:channels])
+    return np.asarray(sums / (pixels.shape[0] * pixels.shape[1]))
 
 
-def shift_hue(pixels: Array, shift: float) -> Array:
-    """Shift the HSV hue of float32 `(H, W, 3)` by a fraction of the circle."""
+def mean_luma(pixels: Array, weights: tuple[float, ...]) -> float:
+    """Return the mean luma; in plain Python, which is faster than numpy on three numbers."""
+    sums, count = _sums(pixels), pixels.shape[0] * pixels.shape[1]
+    if pixels.ndim == 2:
+        return float(sums[0] / count)
+    return float((weights[0] * sums[0] + weights[1] * sums[1] + weights[2] * sums[2]) / count)
+
+
+def _sums(pixels: Array) -> Any:
+    return cv2.sumElems(pixels)  # two thirds of the time of cv2.mean
+
+
+def shift_hue(pixels: Array, shift: float | Array) -> Array:
+    """Shift the HSV hue of float32 `(H, W, 3)` by a fraction of the circle, or each row by its own `(H,)`."""
     hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
     # 360 and more wraps inside cv2; a negative hue does not.
-    cv2.add(hsv, (shift % 1.0 * 360.0, 0.0, 0.0, 0.0), dst=hsv)  # type: ignore[call-overload]
+    degrees = shift % 1.0 * 360.0
+    if isinstance(degrees, float):
+        cv2.add(hsv, (degrees, 0.0, 0.0, 0.0), dst=hsv)  # type: ignore[call-overload]
+    else:
+        hsv[:, :, 0] += degrees[:, None].astype(np.float32)
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=hsv))
+
+
+def luma_weights(exact: bool) -> tuple[float, ...]:
+    """Return the weights of red, green and blue."""
+    return _LUMA_EXACT if exact else _LUMA_ONE

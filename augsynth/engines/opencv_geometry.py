@@ -24,6 +24,9 @@ _CV_INTERPOLATIONS = {NEAREST: cv2.INTER_NEAREST, BILINEAR: cv2.INTER_LINEAR, BI
 _HALF, _BACK = np.eye(3), np.eye(3)
 _HALF[:2, 2], _BACK[:2, 2] = 0.5, -0.5
 
+# What F.interpolate calls, without 8 us of checks; its name is torch's own affair, so it may be gone.
+_BILINEAR = getattr(torch._C._nn, "_upsample_bilinear2d_aa", None)
+
 
 class Warps:
     """A geometry run, its arrays as Python lists: indexing them per sample is ten times cheaper."""
@@ -93,6 +96,17 @@ class Warps:
             result = cv2.cvtColor(result, cv2.COLOR_RGBA2RGB)
         return self._bounded(result) if kind == BICUBIC else result
 
+    def warp_rgba(self, source: Array, i: int, into: Array) -> None:
+        """Warp `(H, W, 4)` into `(h, w, 4)`, bilinear and without a filter."""
+        top, left, bottom, right = self.box[i]
+        border, (h, w) = self.borders[i], self.size[i]
+        fill = border.fill * 3 if len(border.fill) == 1 else border.fill
+        call, matrix = cv2.warpAffine, self.centered[i]
+        if self.projective[i]:
+            call, matrix = cv2.warpPerspective, _BACK @ self.matrix[i] @ _HALF
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        call(source[top:bottom, left:right], matrix, (w, h), into, flags, _CV_BORDERS[border.mode], fill)
+
     def _bounded(self, result: Array) -> Array:
         """Cut off what bicubic interpolation overshoots on floats; uint8 saturates by itself."""
         return np.asarray(np.clip(result, 0.0, self.white)) if result.dtype == np.float32 else result
@@ -124,8 +138,11 @@ def antialiased(pixels: Array, height: int, width: int, bicubic: bool) -> Array:
     # Shaped (1, H, W, C) first: a batch axis added by indexing has a stride that hides the channels_last layout.
     dense = np.ascontiguousarray(pixels).reshape(1, *pixels.shape[:2], -1)
     source = torch.from_numpy(dense).permute(0, 3, 1, 2)
-    mode = "bicubic" if bicubic else "bilinear"
-    result = F.interpolate(source, (height, width), mode=mode, align_corners=False, antialias=True)
+    if _BILINEAR is not None and not bicubic:
+        result = _BILINEAR(source, (height, width), False, None, None)
+    else:
+        mode = "bicubic" if bicubic else "bilinear"
+        result = F.interpolate(source, (height, width), mode=mode, align_corners=False, antialias=True)
     array = np.ascontiguousarray(result.permute(0, 2, 3, 1).numpy())
     return array.reshape(height, width, *pixels.shape[2:])
 

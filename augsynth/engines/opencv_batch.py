@@ -1,0 +1,264 @@
+"""Small images of one size on the CPU: whole-batch calls, because at 32 pixels a call costs more than its work.
+
+A batch is one `(B, H, W, 3)` or `(B, H, W)` array; a batch of such images is also one image of B H rows, for every
+call that does not look at neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+
+from augsynth.engines.buffers import allocate_batch
+from augsynth.engines.opencv_color import ColorSteps, State, luma_weights, mean_luma, shift_hue
+from augsynth.engines.opencv_geometry import Warps, cast_fill, to_float
+from augsynth.engines.output import Output
+from augsynth.fuse import COPY, WARP, Alone, Colors, Erasing, Geometry, Mixed, Run
+from augsynth.transforms.base import Array, Border
+
+# Above this many pixels per image a batch falls out of the cache between two calls.
+LARGEST = 64 * 64
+
+
+def fits(shape: Sequence[int], runs: Sequence[Run], sizes: Array) -> bool:
+    """Tell whether B images of one `shape (H, W, ...)` stay small and of one size through all runs."""
+    size = (int(shape[0]), int(shape[1]))
+    for run in runs:
+        if size[0] * size[1] > LARGEST or isinstance(run, Mixed):
+            return False
+        if isinstance(run, Geometry):
+            new = (int(run.size[0, 0]), int(run.size[0, 1]))
+            if (run.size != run.size[0]).any() or (new != size and len(run.rows) != len(sizes)):
+                return False
+            size = new
+    return size[0] * size[1] <= LARGEST and bool((sizes == size).all())
+
+
+def render(pixels: Array, runs: Sequence[Run], output: Output, exact: bool) -> torch.Tensor:
+    """Render a batch to `(B, C, h, w)`; `pixels` is not changed."""
+    batch = _Batch(pixels, output.white)
+    for run in runs:
+        if isinstance(run, Geometry):
+            batch.move(run)
+        elif isinstance(run, Colors):
+            batch.color_exact(run) if exact else batch.color_linear(run)
+        elif isinstance(run, Erasing):
+            batch.erase(run)
+        else:
+            batch.apply(run)
+    return batch.finish(output)
+
+
+class _Batch:
+    """Pixels on their way. owned: float32 that nobody else holds, so that it may be changed in place."""
+
+    def __init__(self, pixels: Array, white: float) -> None:
+        self.pixels, self.white, self.owned = pixels, white, False
+        self.channels = 3 if pixels.ndim == 4 else 1
+        # A linear colour map per sample (B, C, C + 1) and its clamp, not applied yet.
+        self.pending: Array | None = None
+
+    def _tall(self, pixels: Array) -> Array:
+        return pixels.reshape(-1, *pixels.shape[2:])
+
+    def floats(self) -> Array:
+        """Return the pixels as float32 that may be changed in place."""
+        if not self.owned:
+            same = self.pixels.dtype == np.float32
+            self.pixels, self.owned = self.pixels.copy() if same else to_float(self.pixels), True
+        return self.pixels
+
+    def settle(self) -> None:
+        """Apply what is pending."""
+        if self.pending is not None:
+            source, self.owned = to_float(self.pixels), True
+            self.pixels = np.empty_like(source)
+            for image, matrix, out in zip(source, self.pending, self.pixels, strict=True):
+                cv2.transform(image, matrix, dst=out)
+            self.pending = None
+            torch.from_numpy(self.pixels).clamp_(0.0, self.white)
+
+    # --- geometry ---------------------------------------------------------------------------------------------------
+
+    def move(self, run: Geometry) -> None:
+        """Render a geometry run: windows of whole pixels by one gather, all else image by image."""
+        self.settle()
+        everyone = len(run.rows) == len(self.pixels)
+        source = self.pixels if everyone else self.pixels[run.rows]
+        moved = _windows(source, run) if (run.path == COPY).all() and not run.transpose.any() else None
+        if moved is None:
+            moved = self._warped(source, run)
+        if everyone:
+            self.pixels, self.owned = moved, False
+            return
+        if self.pixels.dtype != moved.dtype:
+            self.pixels = to_float(self.pixels)
+        self.pixels, self.owned = self.pixels.copy(), False
+        self.pixels[run.rows] = to_float(moved) if self.pixels.dtype == np.float32 else moved
+
+    def _warped(self, source: Array, run: Geometry) -> Array:
+        warps = Warps(run, self.white)
+        plain = (run.path == WARP) & ~run.transpose & (run.full == run.box[:, 2:] - run.box[:, :2]).all(1)
+        plain &= ~((run.interpolation == 0) | (run.interpolation == 2))
+        if self.channels == 3 and plain.all():
+            # One conversion for the batch: cv2 warps 4 channels twice as fast as 3.
+            wide = cv2.cvtColor(self._tall(source), cv2.COLOR_RGB2RGBA).reshape(*source.shape[:3], 4)
+            size = tuple(run.size[0].tolist())
+            out = np.empty((len(source), *size, 4), source.dtype)
+            for i, (image, into) in enumerate(zip(wide, out, strict=True)):
+                warps.warp_rgba(image, i, into)
+            return cv2.cvtColor(self._tall(out), cv2.COLOR_RGBA2RGB).reshape(len(source), *size, 3)
+        images = [warps.render(image, i) for i, image in enumerate(source)]
+        if len({image.dtype for image in images}) > 1:
+            images = [to_float(image) for image in images]
+        return np.stack(images)
+
+    # --- colour -----------------------------------------------------------------------------------------------------
+
+    def color_linear(self, run: Colors) -> None:
+        """Note each sample's composed map; it is applied together with the output's."""
+        self.settle()
+        a, v = run.composed(self.channels)
+        matrix = np.zeros((len(self.pixels), self.channels, self.channels + 1))
+        matrix[:, :, :-1] = np.eye(self.channels)
+        matrix[run.rows, :, :-1] = a
+        if v.any():
+            source = to_float(self.pixels) if self.pixels.dtype != np.float32 else self.pixels
+            self.owned = self.owned or source is not self.pixels
+            self.pixels = source
+            weights = luma_weights(exact=False)
+            mean = np.array([mean_luma(source[row], weights) for row in run.rows.tolist()])
+            matrix[run.rows, :, -1] = mean[:, None] * v
+        self.pending = matrix
+
+    def color_exact(self, run: Colors) -> None:
+        """Apply the steps one after the other: hue shifts together, all else image by image."""
+        self.settle()
+        steps, pixels = ColorSteps(run, self.white, True), self.floats()
+        states = [State(pixels[row], self.channels) for row in run.rows]
+        for state in states:
+            state.owned = True
+        for step in range(run.used.shape[1]):
+            turned = run.used[:, step] & ~np.isnan(run.hue[:, step]) & (self.channels == 3)
+            for i in np.flatnonzero(run.used[:, step] & ~turned).tolist():
+                steps.apply_step(states[i], i, step)
+            self._turn([states[i] for i in np.flatnonzero(turned).tolist()], run.hue[turned, step])
+        for state, row in zip(states, run.rows, strict=True):
+            state.settle(self.white)
+            pixels[row] = state.pixels
+
+    def _turn(self, states: list[State], shifts: Array) -> None:
+        if not states:
+            return
+        for state in states:
+            state.bound(self.white)
+            if state.matrix is not None:
+                state.settle(self.white)
+        together = np.stack([state.pixels for state in states])
+        turned = shift_hue(self._tall(together), np.repeat(shifts, together.shape[1])).reshape(together.shape)
+        for state, image in zip(states, turned, strict=True):
+            state.pixels, state.owned = image, True
+
+    # --- the rest ---------------------------------------------------------------------------------------------------
+
+    def erase(self, run: Erasing) -> None:
+        """Paint a rectangle per sample."""
+        self.settle()
+        self.pixels = self.pixels.copy()
+        for i, row in enumerate(run.rows.tolist()):
+            top, left, height, width = run.rectangle[i].tolist()
+            image = self.pixels[row]
+            image[top : top + height, left : left + width] = cast_fill(run.paints[i], image)
+
+    def apply(self, run: Alone) -> None:
+        """Let a transform render its samples."""
+        self.settle()
+        source, self.pixels, self.owned = self.pixels, self.pixels.copy(), False
+        for i, row in enumerate(run.rows.tolist()):
+            self.pixels[row] = run.transform.apply_array(source[row], run.params[i], self.white)
+
+    def finish(self, output: Output) -> torch.Tensor:
+        """Write range, Normalize and dtype into a new batch."""
+        scale, offset = output.affine(self.channels)
+        unit = bool((scale == 1).all() and (offset == 0).all())
+        clamp = self.pending is not None
+        if clamp:
+            assert self.pending is not None
+            matrix = scale[:, None] * self.pending
+            matrix[:, :, -1] += offset
+            source = to_float(self.pixels)
+            pixels = np.empty_like(source)
+            for image, one, out in zip(source, matrix, pixels, strict=True):
+                cv2.transform(image, one, dst=out)
+        else:
+            pixels = self.pixels
+        count, (height, width) = len(pixels), pixels.shape[1:3]
+        tall = self._tall(pixels)
+        planes = cv2.split(tall) if self.channels == 3 else (np.ascontiguousarray(tall),)
+        batch = allocate_batch((count, self.channels, height, width), output.dtype)
+        scratch = torch.empty((count, height, width), dtype=torch.float32)
+        for channel, plane in enumerate(planes):
+            values = torch.from_numpy(plane).view(count, height, width)
+            low, high = float(offset[channel]), float(scale[channel] * output.white + offset[channel])
+            if not clamp and not unit and output.dtype == torch.float32:
+                # Into the batch in one pass: offset + scale x.
+                base = torch.tensor(low, dtype=torch.float32)
+                torch.add(base, scratch.copy_(values), alpha=float(scale[channel]), out=batch[:, channel])
+                continue
+            if clamp:
+                values = values.clamp_(low, high)
+            elif not unit:
+                values = scratch.copy_(values).mul_(float(scale[channel])).add_(low)
+            if output.is_integer and values.dtype != torch.uint8:
+                values = values.round_().clamp_(0, 255)
+            batch[:, channel].copy_(values)
+        return batch
+
+
+def _windows(source: Array, run: Geometry) -> Array | None:
+    """Cut whole-pixel windows by one gather from the padded batch; None where the borders do not allow it."""
+    box, (height, width) = run.box, source.shape[1:3]
+    low, high = box.min(0).tolist(), box.max(0).tolist()
+    sides = max(-low[0], 0), max(high[2] - height, 0), max(-low[1], 0), max(high[3] - width, 0)
+    if any(sides):
+        border = run.borders[0]
+        alike = all(other is border for other in run.borders)
+        if not alike or max(sides[:2]) >= height or max(sides[2:]) >= width:
+            return None
+        source = _padded(source, sides, border)
+    h, w = run.size[0].tolist()
+    n, rows, columns = source.shape[:3]
+    # One pixel row of a window is one item, so that the gather copies memory instead of numbers.
+    pixel = source.strides[2]
+    item = np.dtype((np.void, w * pixel))
+    shape, steps = (n, rows - h + 1, columns - w + 1, h), (*source.strides[:3], source.strides[1])
+    views = np.ndarray(shape, item, source, strides=steps)
+    cut = views[np.arange(n), box[:, 0] + sides[0], box[:, 1] + sides[2]]
+    cut = cut.view(source.dtype).reshape(n, h, w, *source.shape[3:])
+    across, down = np.flatnonzero(run.flip_x), np.flatnonzero(run.flip_y)
+    if len(across):
+        chosen = cut[across]
+        cut[across] = cv2.flip(chosen.reshape(-1, *chosen.shape[2:]), 1).reshape(chosen.shape)
+    if len(down):
+        cut[down] = cut[down][:, ::-1]
+    return np.asarray(cut)
+
+
+def _padded(source: Array, sides: tuple[int, int, int, int], border: Border) -> Array:
+    """Pad `(B, H, W, ...)` at the top, bottom, left and right."""
+    top, bottom, left, right = sides
+    height, width = source.shape[1:3]
+    if border.mode != "constant":
+        widths = ((0, 0), (top, bottom), (left, right), *((0, 0),) * (source.ndim - 3))
+        return np.pad(source, widths, mode=border.mode)  # type: ignore[call-overload,no-any-return]
+    shape = (len(source), height + top + bottom, width + left + right, *source.shape[3:])
+    fill = cast_fill(border.fill, source[0])
+    padded = np.zeros(shape, source.dtype)
+    if np.any(fill):
+        # Row by row: broadcasting three numbers over millions of pixels takes thirty times as long.
+        padded[:, :, :] = np.broadcast_to(fill, shape[2:]).copy()
+    padded[:, top : top + height, left : left + width] = source
+    return padded
