@@ -13,6 +13,7 @@ import numpy as np
 
 from augsynth.program import COLOR, ERASE, GEOMETRY, Plan, Program, rows_by_code
 from augsynth.transforms.base import INTERPOLATIONS, Array, Border, Color, Geometric, Pixelwise, Standalone
+from augsynth.transforms.color import LUMA
 from augsynth.transforms.combine import Mixture
 
 NEAREST, BILINEAR, BICUBIC = range(3)
@@ -70,15 +71,14 @@ class Colors:
         """Compose all steps of each sample without clamps: A `(R, c, c)`, v `(R, c)`, m the mean luma of the input."""
         size = 3 if channels == 3 else 1
         total = np.broadcast_to(np.eye(size), (len(self.rows), size, size))
-        shift, pivot = np.zeros((len(self.rows), size)), np.ones(len(self.rows))
+        shift, weights = np.zeros((len(self.rows), size)), LUMA / LUMA.sum() if size == 3 else np.ones(1)
         for step in range(self.matrix.shape[1]):
             a, v = self.matrix[:, step, :size, :size], self.luma[:, step, :size]
             active = self.used[:, step] & ~(self.chroma[:, step] & (size == 1))
+            # The mean luma is carried through the steps before by the image of the gray (m, m, m).
+            pivot = (total.sum(2) + shift) @ weights
             total = np.where(active[:, None, None], a @ total, total)
             shift = np.where(active[:, None], (a @ shift[:, :, None])[:, :, 0] + pivot[:, None] * v, shift)
-            # Gray stays gray under every step, so the mean luma is carried by the image of (m, m, m).
-            carried = a.sum(2)[:, 0] * pivot + pivot * v[:, 0]
-            pivot = np.where(active, carried, pivot)
         return total, shift
 
 
@@ -145,28 +145,31 @@ def fuse(program: Program, *, exact_color: bool, joined: bool = True) -> list[Ru
 def _stages(program: Program, ids: Array, joined: bool) -> Array:
     """Number each sample's runs from 1 `(B, S)`, 0 where nothing happens."""
     plan, (count, width) = program.plan, program.ops.shape
-    kind_of, opens = plan.kinds.tolist(), plan.opens.tolist()
-    both = np.concatenate([program.ops, ids], 1)
+    # Of an op code only its fuse class counts, and whether it opens a run: few rows differ.
+    signs = np.concatenate([2 * plan.kinds[program.ops] + plan.opens[program.ops], ids], 1)
     inverse = np.arange(count)
-    if count > _FEW:
-        # Many samples, few distinct rows of codes: one item per row, so that they sort as bytes.
-        rows = np.ascontiguousarray(both.astype(np.int16)).view(np.dtype((np.void, 4 * width)))[:, 0]
+    if count > _FEW and width:
+        # One item per row, so that rows sort as bytes.
+        rows = np.ascontiguousarray(signs.astype(np.int16)).view(np.dtype((np.void, 4 * width)))[:, 0]
         _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
-        both = both[first]
-    table = [_number_runs(row[:width], row[width:], kind_of, opens, joined) for row in both.tolist()]
-    return np.array(table, np.int64).reshape(len(both), width)[inverse]
+        signs = signs[first]
+    table = [_number_runs(row[:width], row[width:], joined) for row in signs.tolist()]
+    return np.array(table, np.int64).reshape(len(signs), width)[inverse]
 
 
-def _number_runs(codes: list[int], edges: list[int], kind_of: list[int], opens: list[bool], joined: bool) -> list[int]:
-    """Number one sample's runs: a new one starts where the fuse class or the border changes."""
+def _number_runs(signs: list[int], edges: list[int], joined: bool) -> list[int]:
+    """Number one sample's runs: a new one starts where the fuse class or the border changes.
+
+    signs: twice the fuse class, plus 1 for a step that opens a run; edges: the border's number, 0 for none.
+    """
     stage = open_kind = open_edge = 0
     row = []
-    for code, edge in zip(codes, edges, strict=True):
-        if not code:
+    for sign, edge in zip(signs, edges, strict=True):
+        kind, opens = sign >> 1, sign & 1
+        if not kind:
             row.append(0)
             continue
-        kind = kind_of[code]
-        clash = kind == GEOMETRY and ((edge and opens[code]) or (edge and open_edge and edge != open_edge))
+        clash = kind == GEOMETRY and ((edge and opens) or (edge and open_edge and edge != open_edge))
         if not joined or kind != open_kind or kind not in (GEOMETRY, COLOR) or clash:
             stage, open_edge = stage + 1, 0
         open_kind, open_edge = kind, edge or open_edge
@@ -343,21 +346,23 @@ def _colors(program: Program, rows: Array, slots: list[int], active: Array, exac
     matrix = np.broadcast_to(np.eye(3), (count, steps, 3, 3)).copy()
     luma, hue = np.zeros((count, steps, 3)), np.full((count, steps), np.nan)
     expands, chroma = np.zeros((count, steps), bool), np.zeros((count, steps), bool)
-    for step, slot in enumerate(slots):
-        for code, part in rows_by_code(program.ops[rows, slot] * active[:, slot]):
-            leaf = program.plan.leaves[code - 1].transform
-            assert isinstance(leaf, Color)
-            params = program.params[rows[part], slot, : leaf.params]
-            matrix[part, step], luma[part, step] = leaf.matrix(params, exact)
-            expands[part, step], chroma[part, step] = leaf.expands(params), leaf.chroma
-            if leaf.hue and exact:
-                hue[part, step] = params[:, 0]
+    chosen = rows[:, None], np.array(slots)
+    codes, params, leaves = program.ops[chosen] * active[:, slots], program.params[chosen], program.plan.leaves
+    for code in sorted(set(codes.ravel().tolist()) - {0}):
+        leaf = leaves[code - 1].transform
+        assert isinstance(leaf, Color)
+        here = (codes == code).nonzero()
+        drawn = params[here][:, : leaf.params]
+        matrix[here], luma[here] = leaf.matrix(drawn, exact)
+        expands[here], chroma[here] = leaf.expands(drawn), leaf.chroma
+        if leaf.hue and exact:
+            hue[here] = drawn[:, 0]
     return Colors(rows, matrix, luma, active[:, slots], expands, hue, chroma)
 
 
 def _alone(program: Program, used: Array, exact: bool, joined: bool) -> list[Alone]:
     """Split one stage by transform: each sample has one here, in whichever slot."""
-    runs = []
+    runs: list[Alone] = []
     for code in sorted(set(program.ops[used].tolist())):
         leaf = program.plan.leaves[code - 1].transform
         assert isinstance(leaf, Standalone)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,8 +26,10 @@ _CV_INTERPOLATIONS = {NEAREST: cv2.INTER_NEAREST, BILINEAR: cv2.INTER_LINEAR, BI
 _HALF, _BACK = np.eye(3), np.eye(3)
 _HALF[:2, 2], _BACK[:2, 2] = 0.5, -0.5
 
-# What F.interpolate calls, without 8 us of checks; its name is torch's own affair, so it may be gone.
-_BILINEAR = getattr(torch._C._nn, "_upsample_bilinear2d_aa", None)
+# What F.interpolate calls, but into memory that is given: the allocation alone costs half of the work. Its name is
+# torch's own affair, so it may be gone one day.
+_INTO: Any = getattr(getattr(torch.ops.aten, "_upsample_bilinear2d_aa", None), "out", None)
+_memory = threading.local()
 
 
 class Warps:
@@ -128,23 +132,45 @@ def _flip_code(y: bool, x: bool) -> int | None:
 
 def antialiased(pixels: Array, height: int, width: int, bicubic: bool) -> Array:
     """Resize with a filter that widens with the reduction, bit-identical to torchvision's `antialias=True`."""
+    if not bicubic and pixels.ndim == 3 and pixels.dtype == np.uint8 and _INTO is not None:
+        return _antialiased_bytes(pixels, height, width)
     if bicubic:
         # On uint8 it would be cut off at 0 and 255 between its two passes.
         pixels = to_float(pixels)
-    if pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8:
-        # The uint8 kernel is vectorised for 4 channels; the copies cost less than they save.
-        wide = antialiased(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), height, width, bicubic)
-        return np.asarray(cv2.cvtColor(wide, cv2.COLOR_RGBA2RGB))
     # Shaped (1, H, W, C) first: a batch axis added by indexing has a stride that hides the channels_last layout.
     dense = np.ascontiguousarray(pixels).reshape(1, *pixels.shape[:2], -1)
     source = torch.from_numpy(dense).permute(0, 3, 1, 2)
-    if _BILINEAR is not None and not bicubic:
-        result = _BILINEAR(source, (height, width), False, None, None)
-    else:
-        mode = "bicubic" if bicubic else "bilinear"
-        result = F.interpolate(source, (height, width), mode=mode, align_corners=False, antialias=True)
+    mode = "bicubic" if bicubic else "bilinear"
+    result = F.interpolate(source, (height, width), mode=mode, align_corners=False, antialias=True)
     array = np.ascontiguousarray(result.permute(0, 2, 3, 1).numpy())
     return array.reshape(height, width, *pixels.shape[2:])
+
+
+def _antialiased_bytes(pixels: Array, height: int, width: int) -> Array:
+    """Filter uint8 `(H, W, 3)` or `(H, W, 4)`, through memory that the thread uses again and again.
+
+    The kernel is vectorised for 4 channels; for 3 the copies cost less than that saves.
+    """
+    four = pixels.shape[2] == 4
+    if four:
+        source, result = np.ascontiguousarray(pixels), np.empty((height, width, 4), np.uint8)
+    else:
+        source = _scratch("source", (*pixels.shape[:2], 4))
+        cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA, dst=source)
+        result = _scratch("result", (height, width, 4))
+    planes = [torch.from_numpy(array[None]).permute(0, 3, 1, 2) for array in (source, result)]
+    _INTO(planes[0], [height, width], False, None, None, out=planes[1])
+    return result if four else cv2.cvtColor(result, cv2.COLOR_RGBA2RGB)
+
+
+def _scratch(name: str, shape: tuple[int, ...]) -> Array:
+    """Return uint8 memory of this thread, of any content."""
+    size = math.prod(shape)
+    block = getattr(_memory, name, None)
+    if block is None or block.size < size:
+        block = np.empty(size, np.uint8)
+        setattr(_memory, name, block)
+    return np.asarray(block[:size].reshape(shape))
 
 
 def window(pixels: Array, box: Sequence[int], border: Border) -> Array:
