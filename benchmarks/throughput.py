@@ -1,214 +1,154 @@
-"""Images per second of one augmentation recipe on one core, against the peers, in one run.
+"""Images per second of augmentation recipes on one core, against the peers, in one run.
 
-Recipe: RandomResizedCrop 256 -> 224, horizontal flip, affine (15 degrees, 10 % shift, 0.9 to 1.1 scale, 5 degrees
-shear, bilinear), ColorJitter(0.4, 0.4, 0.4, 0.1), Normalize to float32. Every peer gets uint8 images in memory in its
-own layout and fills a batch; reading and decoding are not timed. Each round times every candidate once, in random
-order, after one untimed call; the table shows the median over rounds and the median of the ratios within a round,
-which a slow phase of the machine does not bend.
+Every peer gets uint8 images in memory in its own layout and fills a normalized float32 batch; parameters are drawn
+inside the timed call, reading and decoding are not timed. Each round times every candidate once, in random order, after
+one untimed call; the table shows medians, with quartiles of the ratios within a round, which a slow phase of the
+machine does not bend. Beside each speed stands how far the candidate's output is from torchvision's in distribution:
+the difference of mean and standard deviation over the whole batch, in units of the normalized output.
 
-    python benchmarks/throughput.py [--rounds 9] [--batch 64] [--images DIR] [--json FILE]
+    python benchmarks/throughput.py [RECIPE ...] [--rounds 9] [--images DIR] [--json FILE] [--plot FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import os
 import platform
 import random
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations as A
 import cv2
 import numpy as np
 import torch
 import torchvision
 from PIL import Image
-from torchvision.transforms import v2
+from recipes import RECIPES, Candidate, Recipe, candidates
 
-import augsynth as ag
-from augsynth import transforms as T
 from augsynth.data import demo
-from augsynth.rng import Rng
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SIZE, OUT = 256, 224
-Candidate = Callable[[], object]
+BASE, REFERENCE = "albumentations", "torchvision, tensor"
 
 
-def photos(count: int, folder: str | None) -> list[np.ndarray]:
-    """Return `count` different uint8 `(256, 256, 3)` crops of real photographs."""
+def photos(count: int, size: tuple[int, int], folder: str | None) -> list[np.ndarray]:
+    """Return `count` different uint8 `(H, W, 3)` crops of real photographs."""
     files = sorted(Path(folder).glob("*.jpg")) if folder else []
     sources = [Image.open(file).convert("RGB") for file in files] or [demo.photo()]
+    height, width = size
     crops = []
     for i in range(count):
         source, draw = sources[i % len(sources)], random.Random(i)
-        side = min(source.size) * draw.uniform(0.5, 1.0)
-        left, top = draw.uniform(0, source.size[0] - side), draw.uniform(0, source.size[1] - side)
-        crops.append(np.array(source.resize((SIZE, SIZE), box=(left, top, left + side, top + side))))
+        share = draw.uniform(0.5, 1.0) * min(source.size[0] / width, source.size[1] / height)
+        w, h = share * width, share * height
+        left, top = draw.uniform(0, source.size[0] - w), draw.uniform(0, source.size[1] - h)
+        crops.append(np.array(source.resize((width, height), box=(left, top, left + w, top + h))))
     return crops
 
 
-def recipe(color: str) -> ag.Pipeline:
-    return ag.Pipeline(
-        [
-            T.RandomResizedCrop(OUT),
-            T.RandomHorizontalFlip(),
-            T.RandomAffine(15, (0.1, 0.1), (0.9, 1.1), 5, interpolation="bilinear"),
-            T.ColorJitter(0.4, 0.4, 0.4, 0.1),
-            T.Normalize(MEAN, STD),
-        ],
-        color=color,
-    )
-
-
-def ours(images: list[np.ndarray], color: str) -> Candidate:
-    pipeline, epochs = recipe(color), itertools.count()
-    return lambda: pipeline.images(images, Rng.of(0, range(len(images)), next(epochs)))
-
-
-def ours_one_by_one(images: list[np.ndarray], color: str) -> Candidate:
-    pipeline, batch = recipe(color), torch.from_numpy(np.empty((len(images), 3, OUT, OUT), np.float32))
-    inputs = [Image.fromarray(image) for image in images]
-
-    def run() -> object:
-        for row, image in zip(batch, inputs, strict=True):
-            row.copy_(pipeline(image))
-        return batch
-
-    return run
-
-
-def image_tensor(image: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(image).permute(2, 0, 1)
-
-
-def albumentations(images: list[np.ndarray], area: bool) -> Candidate:
-    extra = {"area_for_downscale": "image"} if area else {}
-    chain = A.Compose(
-        [
-            A.RandomResizedCrop((OUT, OUT), **extra),
-            A.HorizontalFlip(),
-            A.Affine(rotate=(-15, 15), translate_percent=(-0.1, 0.1), scale=(0.9, 1.1), shear=(-5, 5), p=1.0),
-            A.ColorJitter((0.6, 1.4), (0.6, 1.4), (0.6, 1.4), (-0.1, 0.1), p=1.0),
-            A.Normalize(MEAN, STD),
-        ]
-    )
-
-    batch = np.empty((len(images), OUT, OUT, 3), np.float32)
-
-    def run() -> object:
-        for row, image in zip(batch, images, strict=True):
-            row[...] = chain(image=image)["image"]
-        return batch
-
-    return run
-
-
-def torchvision_v2(images: list[np.ndarray], pil: bool) -> Candidate:
-    head = [v2.ToImage()] if pil else []
-    mode = v2.InterpolationMode.BILINEAR
-    chain = v2.Compose(
-        [
-            v2.RandomResizedCrop(OUT, antialias=True),
-            v2.RandomHorizontalFlip(),
-            v2.RandomAffine(15, (0.1, 0.1), (0.9, 1.1), 5, interpolation=mode),
-            v2.ColorJitter(0.4, 0.4, 0.4, 0.1),
-            *head,
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(MEAN, STD),
-        ]
-    )
-    inputs = [Image.fromarray(i) if pil else image_tensor(i).contiguous() for i in images]
-    return lambda: torch.stack([chain(i) for i in inputs])
-
-
-def kornia_batch(images: list[np.ndarray]) -> Candidate | None:
-    try:
-        import kornia.augmentation as K
-    except ImportError:
-        return None
-    chain = K.AugmentationSequential(
-        K.RandomResizedCrop((OUT, OUT), scale=(0.08, 1.0)),
-        K.RandomHorizontalFlip(),
-        K.RandomAffine(15.0, (0.1, 0.1), (0.9, 1.1), 5.0, p=1.0),
-        K.ColorJiggle(0.4, 0.4, 0.4, 0.1, p=1.0),
-        K.Normalize(torch.tensor(MEAN), torch.tensor(STD)),
-        data_keys=["input"],
-    )
-    batch = torch.stack([image_tensor(i).contiguous() for i in images])
-    return lambda: chain(batch.float().div(255))
-
-
-def candidates(images: list[np.ndarray]) -> dict[str, Candidate]:
-    table: dict[str, Candidate | None] = {
-        "augsynth linear": ours(images, "linear"),
-        "augsynth exact": ours(images, "exact"),
-        "augsynth exact, transform=": ours_one_by_one(images, "exact"),
-        "albumentations": albumentations(images, area=False),
-        "albumentations, area": albumentations(images, area=True),
-        "torchvision v2, PIL": torchvision_v2(images, pil=True),
-        "torchvision v2, tensor": torchvision_v2(images, pil=False),
-        "kornia, batch": kornia_batch(images),
-    }
-    return {name: candidate for name, candidate in table.items() if candidate is not None}
-
-
 def measure(table: dict[str, Candidate], rounds: int) -> dict[str, list[float]]:
-    """Return seconds per call, one entry per round and candidate."""
+    """Return seconds per call, one entry per round and candidate.
+
+    The thread's own time: everything runs in one thread, and what else runs on the machine does not count.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in table}
     for _ in range(rounds):
         for name in random.sample(list(table), len(table)):
             table[name]()
-            start = time.perf_counter()
+            start = time.thread_time()
             table[name]()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.thread_time() - start)
     return seconds
+
+
+def moments(candidate: Candidate, calls: int = 4) -> tuple[float, float]:
+    """Return mean and standard deviation of what a candidate makes, over several draws."""
+    values = [torch.as_tensor(candidate()).float() for _ in range(calls)]
+    return statistics.mean(float(v.mean()) for v in values), statistics.mean(float(v.std()) for v in values)
+
+
+def rows_of(recipe: Recipe, rounds: int, folder: str | None) -> list[dict[str, Any]]:
+    """Measure one recipe; one row per candidate."""
+    images = photos(recipe.batch, recipe.size, folder)
+    table = candidates(recipe, images)
+    seconds = measure(table, rounds)
+    mean, std = moments(table[REFERENCE])
+    rows = []
+    for name, values in seconds.items():
+        ratios = sorted(base / value for base, value in zip(seconds[BASE], values, strict=True))
+        low, middle, high = np.percentile(ratios, (25, 50, 75))
+        own_mean, own_std = moments(table[name])
+        rows.append(
+            {
+                "name": name,
+                "microseconds_per_image": round(1e6 * statistics.median(values) / recipe.batch, 1),
+                "times_albumentations": round(float(middle), 2),
+                "quartiles": [round(float(low), 2), round(float(high), 2)],
+                "mean_difference": round(own_mean - mean, 3),
+                "std_difference": round(own_std - std, 3),
+            }
+        )
+    return rows
+
+
+def show(name: str, recipe: Recipe, rows: list[dict[str, Any]]) -> None:
+    """Print one recipe's table."""
+    print(f"\n{name}: batch of {recipe.batch}")
+    print(f"{'':40} {'us / image':>10} {'times albumentations':>28} {'mean, std - torchvision':>26}")
+    for row in rows:
+        ratio = f"{row['times_albumentations']:.2f} ({row['quartiles'][0]:.2f} to {row['quartiles'][1]:.2f})"
+        parity = f"{row['mean_difference']:+.3f}, {row['std_difference']:+.3f}"
+        print(f"{row['name']:40} {row['microseconds_per_image']:>10} {ratio:>28} {parity:>26}", flush=True)
+
+
+def plot(results: dict[str, list[dict[str, Any]]], path: Path) -> None:
+    """Draw the ratios of all recipes, ours and the peers', on one logarithmic axis."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    names = list(dict.fromkeys(row["name"] for rows in results.values() for row in rows))
+    figure, axes = plt.subplots(figsize=(9, 0.5 + 0.62 * len(results)), layout="constrained")
+    for position, rows in enumerate(results.values()):
+        for row in rows:
+            color = f"C{names.index(row['name']) % 10}"
+            axes.scatter(row["times_albumentations"], -position, color=color, s=28, label=row["name"])
+    axes.axvline(1, color="gray", linewidth=0.8)
+    axes.set(xscale="log", xlabel="speed, times albumentations (one core)")
+    axes.set_yticks([-i for i in range(len(results))], list(results))
+    handles, labels = axes.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    axes.legend(unique.values(), unique.keys(), fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.savefig(path, dpi=130)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", help=f"of {', '.join(RECIPES)}; all by default")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--images", help="folder of .jpg photographs; the demo photograph by default")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
+    unknown = set(args.recipes) - set(RECIPES)
+    if unknown:
+        parser.error(f"no recipe {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}")
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    images = photos(args.batch, args.images)
-    seconds = measure(candidates(images), args.rounds)
-    base = "albumentations"
-    rows = []
-    for name, values in seconds.items():
-        ratios = [b / v for b, v in zip(seconds[base], values, strict=True)]
-        rows.append(
-            {
-                "name": name,
-                "microseconds_per_image": round(1e6 * statistics.median(values) / args.batch, 1),
-                "times_albumentations": round(statistics.median(ratios), 2),
-                "ratio_low_high": [round(min(ratios), 2), round(max(ratios), 2)],
-            }
-        )
     versions = {m.__name__: m.__version__ for m in (torch, torchvision, A, cv2, np)}
-    print(f"one core, batch {args.batch}, {args.rounds} rounds; {versions}")
-    print(f"{'':28} {'us / image':>10} {'times albumentations':>22}")
-    for row in rows:
-        low, high = row["ratio_low_high"]
-        print(
-            f"{row['name']:28} {row['microseconds_per_image']:>10} {row['times_albumentations']:>10}  ({low} to {high})"
-        )
+    print(f"one core, {args.rounds} rounds; {versions}")
+    results = {}
+    for name in args.recipes or RECIPES:
+        results[name] = rows_of(RECIPES[name], args.rounds, args.images)
+        show(name, RECIPES[name], results[name])
     if args.json:
-        result = {
-            "recipe": "rrc-flip-affine-jitter-normalize 256->224",
-            "cpu": platform.processor(),
-            "versions": versions,
-        }
-        args.json.write_text(json.dumps({**result, "rounds": args.rounds, "batch": args.batch, "rows": rows}, indent=1))
+        about = {"cpu": platform.processor(), "versions": versions, "rounds": args.rounds}
+        args.json.write_text(json.dumps({**about, "recipes": results}, indent=1) + "\n")
+    if args.plot:
+        plot(results, args.plot)
 
 
 if __name__ == "__main__":
