@@ -6,19 +6,17 @@ Images are `(H, W, C)` arrays of uint8 or float32 with 3 channels, or `(H, W)` w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
 from augsynth.engines import opencv_batch
 from augsynth.engines.buffers import allocate_batch, recycled
 from augsynth.engines.buffers import batch_memory as batch_memory
-from augsynth.engines.opencv_color import ColorSteps, State
-from augsynth.engines.opencv_geometry import Warps, cast_fill, to_float
+from augsynth.engines.opencv_color import State
+from augsynth.engines.opencv_steps import Finish, schedule
 from augsynth.engines.output import Output
-from augsynth.fuse import Alone, Colors, Erasing, Geometry, Mixed, Run
+from augsynth.runs import Run
 from augsynth.transforms.base import Array
 
 # From this many images on, whole-batch calls are faster where they fit.
@@ -35,12 +33,12 @@ def render(
     alike = len(images) >= _MANY and len({image.shape for image in images}) == 1
     if alike and opencv_batch.fits(images[0].shape, runs, sizes):
         return opencv_batch.render(_stacked(images), runs, output, exact)
-    steps = _schedule(runs, len(images), output.white, exact)
+    steps = schedule(runs, len(images), output.white, exact)
     channels = [1 if image.ndim == 2 else image.shape[2] for image in images]
     shapes = [(c, int(h), int(w)) for c, (h, w) in zip(channels, sizes.tolist(), strict=True)]
     batch = allocate_batch((len(images), *shapes[0]), output.dtype) if len(set(shapes)) == 1 else None
     rows = [recycled(shape, output.dtype) for shape in shapes] if batch is None else list(batch.unbind(0))
-    stages = {c: _Finish(c, output) for c in set(channels)}
+    stages = {c: Finish(c, output) for c in set(channels)}
     for image, mine, row, c in zip(images, steps, rows, channels, strict=True):
         state = State(image, c)
         for table, i in mine:
@@ -52,145 +50,3 @@ def render(
 def _stacked(images: Sequence[Array]) -> Array:
     """Stack arrays of one shape; half the time of np.stack."""
     return np.concatenate(images).reshape(len(images), *images[0].shape)
-
-
-def _schedule(runs: Sequence[Run], count: int, white: float, exact: bool) -> list[list[tuple[Any, int]]]:
-    """List for each of `count` samples which runs' tables to apply, and at which of their positions."""
-    steps: list[list[tuple[Any, int]]] = [[] for _ in range(count)]
-    for run in runs:
-        table = _table(run, white, exact)
-        for i, row in enumerate(run.rows.tolist()):
-            steps[row].append((table, i))
-    return steps
-
-
-def _table(run: Run, white: float, exact: bool) -> _Moves | ColorSteps | _Erase | _Alone | _Mixed:
-    if isinstance(run, Geometry):
-        return _Moves(run, white)
-    if isinstance(run, Mixed):
-        return _Mixed(run, white, exact)
-    if isinstance(run, Alone):
-        return _Alone(run, white)
-    return ColorSteps(run, white, exact) if isinstance(run, Colors) else _Erase(run, white)
-
-
-class _Moves:
-    """A geometry run."""
-
-    def __init__(self, run: Geometry, white: float) -> None:
-        self.warps, self.white = Warps(run, white), white
-
-    def apply(self, state: State, i: int) -> None:
-        state.settle(self.white)
-        state.pixels, state.owned = self.warps.render(state.pixels, i), False
-
-
-class _Alone:
-    """A transform that renders itself."""
-
-    def __init__(self, run: Alone, white: float) -> None:
-        self.transform, self.params, self.white = run.transform, run.params, white
-
-    def apply(self, state: State, i: int) -> None:
-        state.settle(self.white)
-        state.pixels, state.owned = self.transform.apply_array(state.pixels, self.params[i], self.white), False
-
-
-class _Mixed:
-    """Weighted sums of an image and of chains over it."""
-
-    def __init__(self, run: Mixed, white: float, exact: bool) -> None:
-        self.weights, self.white = run.weights.tolist(), white
-        self.steps = _schedule(run.runs, run.weights[:, 1:].size, white, exact)
-
-    def apply(self, state: State, i: int) -> None:
-        state.settle(self.white)
-        source, (own, *weights) = state.pixels, self.weights[i]
-        total: Array = to_float(source) * np.float32(own)
-        for weight, steps in zip(weights, self.steps[i * len(weights) :], strict=False):
-            chain = State(source, state.channels)
-            for table, j in steps:
-                table.apply(chain, j)
-            chain.settle(self.white)
-            total = np.asarray(cv2.scaleAdd(to_float(chain.pixels), weight, total))
-        # The weights sum to 1 but for rounding.
-        torch.from_numpy(total).clamp_(0.0, self.white)
-        state.pixels, state.owned = total, True
-
-
-class _Erase:
-    """Rectangles to paint."""
-
-    def __init__(self, run: Erasing, white: float) -> None:
-        self.white, self.rectangle, self.paints = white, run.rectangle.tolist(), run.paints
-
-    def apply(self, state: State, i: int) -> None:
-        state.settle(self.white)
-        top, left, height, width = self.rectangle[i]
-        if height and width:
-            state.pixels, state.owned = state.pixels.copy(), False
-            state.pixels[top : top + height, left : left + width] = cast_fill(self.paints[i], state.pixels)
-
-
-class _Finish:
-    """Write one image into its row `(C, h, w)`: pending colour, range, Normalize and dtype in one transform."""
-
-    def __init__(self, channels: int, output: Output) -> None:
-        self.output, self.channels = output, channels
-        scale, offset = output.affine(channels)
-        self.low, self.high = offset.tolist(), (scale * output.white + offset).tolist()
-        self.unit = bool((scale == 1.0).all() and (offset == 0.0).all())
-        self.scale, self.offset = scale[:, None], offset
-        self.alone = np.column_stack([np.diag(scale), offset])
-        # Without Normalize the range is a promise: no rounding error of a pending map may leave it.
-        self.plain = output.mean is None
-        self.scratch: torch.Tensor | None = None
-
-    def write(self, state: State, row: torch.Tensor) -> None:
-        if (
-            state.pending is None
-            and not state.clamp
-            and self.unit
-            and (state.pixels.dtype == np.uint8) == self.output.is_integer
-        ):
-            self._planes(state.pixels, row)
-        elif self.output.is_integer:
-            self._bytes(state, row)
-        else:
-            self._floats(state, row)
-
-    def _bytes(self, state: State, row: torch.Tensor) -> None:
-        matrix = state.pending
-        if matrix is not None or not self.unit:
-            state.matrix = self.alone if matrix is None else self.scale * matrix
-            state.clamp = False  # the conversion saturates
-            state.settle(1.0)
-        self._planes(np.asarray(cv2.convertScaleAbs(np.maximum(state.pixels, 0.0))), row)
-
-    def _planes(self, pixels: Array, row: torch.Tensor) -> None:
-        if pixels.ndim == 3 and row.dtype == (torch.uint8 if pixels.dtype == np.uint8 else torch.float32):
-            cv2.split(pixels, list(row.numpy()))
-        else:
-            row.copy_(torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1))
-
-    def _floats(self, state: State, row: torch.Tensor) -> None:
-        matrix, pending = self.alone, state.pending
-        if pending is not None:
-            matrix = self.scale * pending
-            matrix[:, -1] += self.offset
-        source = to_float(state.pixels)
-        target = row if row.dtype == torch.float32 else self._working(row)
-        planes = target.numpy()
-        for channel in range(self.channels):
-            # One plane at a time costs the same as all three and leaves them in C H W order.
-            cv2.transform(source, matrix[channel : channel + 1], dst=planes[channel])
-            if state.clamp or (self.plain and pending is not None):
-                target[channel].clamp_(self.low[channel], self.high[channel])
-        if target is not row:
-            row.copy_(target)
-
-    def _working(self, row: torch.Tensor) -> torch.Tensor:
-        """Return float32 memory of the row's shape, which the next image of that shape will use again."""
-        if self.scratch is None or self.scratch.shape != row.shape:
-            self.scratch = torch.empty(row.shape, dtype=torch.float32)
-        return self.scratch

@@ -15,8 +15,9 @@ import torch
 from augsynth.engines.buffers import allocate_batch
 from augsynth.engines.opencv_color import ColorSteps, State, luma_weights, mean_luma, shift_hue
 from augsynth.engines.opencv_geometry import Warps, cast_fill, to_float
+from augsynth.engines.opencv_steps import Finish, table_of
 from augsynth.engines.output import Output
-from augsynth.fuse import COPY, WARP, Alone, Colors, Erasing, Geometry, Mixed, Run
+from augsynth.runs import BILINEAR, COPY, WARP, Colors, Geometry, Run
 from augsynth.transforms.base import Array, Border
 
 # Above this many pixels per image a batch falls out of the cache between two calls.
@@ -27,7 +28,7 @@ def fits(shape: Sequence[int], runs: Sequence[Run], sizes: Array) -> bool:
     """Tell whether B images of one `shape (H, W, ...)` stay small and of one size through all runs."""
     size = (int(shape[0]), int(shape[1]))
     for run in runs:
-        if size[0] * size[1] > LARGEST or isinstance(run, Mixed):
+        if size[0] * size[1] > LARGEST:
             return False
         if isinstance(run, Geometry):
             new = (int(run.size[0, 0]), int(run.size[0, 1]))
@@ -38,72 +39,70 @@ def fits(shape: Sequence[int], runs: Sequence[Run], sizes: Array) -> bool:
 
 
 def render(pixels: Array, runs: Sequence[Run], output: Output, exact: bool) -> torch.Tensor:
-    """Render a batch to `(B, C, h, w)`; `pixels` is not changed."""
+    """Render a batch, which may be changed, to `(B, C, h, w)`."""
     batch = _Batch(pixels, output.white)
     for run in runs:
-        if isinstance(run, Geometry):
-            batch.move(run)
-        elif isinstance(run, Colors):
-            batch.color_exact(run) if exact else batch.color_linear(run)
-        elif isinstance(run, Erasing):
-            batch.erase(run)
-        else:
-            batch.apply(run)
+        batch.apply(run, exact)
     return batch.finish(output)
 
 
 class _Batch:
-    """Pixels on their way. owned: float32 that nobody else holds, so that it may be changed in place."""
+    """Pixels on their way, in one array; the samples that have left it, floats among bytes, are states of their own."""
 
     def __init__(self, pixels: Array, white: float) -> None:
-        self.pixels, self.white, self.owned = pixels, white, False
+        self.pixels, self.white = pixels, white
         self.channels = 3 if pixels.ndim == 4 else 1
+        self.states: dict[int, State] = {}
         # A linear colour map per sample (B, C, C + 1) and its clamp, not applied yet.
         self.pending: Array | None = None
+
+    def apply(self, run: Run, exact: bool) -> None:
+        """Render a run: with whole-batch calls where it is for everyone, else image by image."""
+        everyone = len(run.rows) == len(self.pixels) and not self.states
+        self._settle()
+        if everyone and isinstance(run, Geometry):
+            self._move(run)
+        elif everyone and isinstance(run, Colors):
+            self._color_exact(run) if exact else self._color_linear(run)
+        else:
+            self._one_by_one(run, exact)
+
+    def _one_by_one(self, run: Run, exact: bool) -> None:
+        table = table_of(run, self.white, exact)
+        for i, row in enumerate(run.rows.tolist()):
+            state = self.states.pop(row, None) or State(self.pixels[row], self.channels)
+            table.apply(state, i)
+            pixels = state.pixels
+            fits = pixels.dtype == self.pixels.dtype and pixels.shape == self.pixels.shape[1:]
+            if fits and state.pending is None and not state.clamp:
+                self.pixels[row] = pixels
+            else:
+                self.states[row] = state
 
     def _tall(self, pixels: Array) -> Array:
         return pixels.reshape(-1, *pixels.shape[2:])
 
-    def floats(self) -> Array:
-        """Return the pixels as float32 that may be changed in place."""
-        if not self.owned:
-            same = self.pixels.dtype == np.float32
-            self.pixels, self.owned = self.pixels.copy() if same else to_float(self.pixels), True
+    def _floats(self) -> Array:
+        """Return the pixels as float32."""
+        self.pixels = to_float(self.pixels)
         return self.pixels
 
-    def settle(self) -> None:
-        """Apply what is pending."""
+    def _settle(self) -> None:
+        """Apply the linear colour that is pending."""
         if self.pending is not None:
-            source, self.owned = to_float(self.pixels), True
-            self.pixels = np.empty_like(source)
-            for image, matrix, out in zip(source, self.pending, self.pixels, strict=True):
-                cv2.transform(image, matrix, dst=out)
-            self.pending = None
+            self.pixels, self.pending = _transformed(self._floats(), self.pending), None
             torch.from_numpy(self.pixels).clamp_(0.0, self.white)
 
-    # --- geometry ---------------------------------------------------------------------------------------------------
-
-    def move(self, run: Geometry) -> None:
+    def _move(self, run: Geometry) -> None:
         """Render a geometry run: windows of whole pixels by one gather, all else image by image."""
-        self.settle()
-        everyone = len(run.rows) == len(self.pixels)
-        source = self.pixels if everyone else self.pixels[run.rows]
-        moved = _windows(source, run) if (run.path == COPY).all() and not run.transpose.any() else None
-        if moved is None:
-            moved = self._warped(source, run)
-        if everyone:
-            self.pixels, self.owned = moved, False
-            return
-        if self.pixels.dtype != moved.dtype:
-            self.pixels = to_float(self.pixels)
-        self.pixels, self.owned = self.pixels.copy(), False
-        self.pixels[run.rows] = to_float(moved) if self.pixels.dtype == np.float32 else moved
+        whole = (run.path == COPY).all() and not run.transpose.any()
+        moved = _windows(self.pixels, run) if whole else None
+        self.pixels = self._warped(run) if moved is None else moved
 
-    def _warped(self, source: Array, run: Geometry) -> Array:
-        warps = Warps(run, self.white)
+    def _warped(self, run: Geometry) -> Array:
+        source, warps = self.pixels, Warps(run, self.white)
         plain = (run.path == WARP) & ~run.transpose & (run.full == run.box[:, 2:] - run.box[:, :2]).all(1)
-        plain &= ~((run.interpolation == 0) | (run.interpolation == 2))
-        if self.channels == 3 and plain.all():
+        if self.channels == 3 and (plain & (run.interpolation == BILINEAR)).all():
             # One conversion for the batch: cv2 warps 4 channels twice as fast as 3.
             wide = cv2.cvtColor(self._tall(source), cv2.COLOR_RGB2RGBA).reshape(*source.shape[:3], 4)
             size = tuple(run.size[0].tolist())
@@ -116,29 +115,19 @@ class _Batch:
             images = [to_float(image) for image in images]
         return np.stack(images)
 
-    # --- colour -----------------------------------------------------------------------------------------------------
-
-    def color_linear(self, run: Colors) -> None:
+    def _color_linear(self, run: Colors) -> None:
         """Note each sample's composed map; it is applied together with the output's."""
-        self.settle()
         a, v = run.composed(self.channels)
-        matrix = np.zeros((len(self.pixels), self.channels, self.channels + 1))
-        matrix[:, :, :-1] = np.eye(self.channels)
-        matrix[run.rows, :, :-1] = a
+        self.pending = np.concatenate([a, np.zeros((len(a), self.channels, 1))], 2)
         if v.any():
-            source = to_float(self.pixels) if self.pixels.dtype != np.float32 else self.pixels
-            self.owned = self.owned or source is not self.pixels
-            self.pixels = source
             weights = luma_weights(exact=False)
-            mean = np.array([mean_luma(source[row], weights) for row in run.rows.tolist()])
-            matrix[run.rows, :, -1] = mean[:, None] * v
-        self.pending = matrix
+            mean = np.array([mean_luma(image, weights) for image in self._floats()])
+            self.pending[:, :, -1] = mean[:, None] * v
 
-    def color_exact(self, run: Colors) -> None:
+    def _color_exact(self, run: Colors) -> None:
         """Apply the steps one after the other: hue shifts together, all else image by image."""
-        self.settle()
-        steps, pixels = ColorSteps(run, self.white, True), self.floats()
-        states = [State(pixels[row], self.channels) for row in run.rows]
+        steps, pixels = ColorSteps(run, self.white, True), self._floats()
+        states = [State(image, self.channels) for image in pixels]
         for state in states:
             state.owned = True
         for step in range(run.used.shape[1]):
@@ -146,9 +135,9 @@ class _Batch:
             for i in np.flatnonzero(run.used[:, step] & ~turned).tolist():
                 steps.apply_step(states[i], i, step)
             self._turn([states[i] for i in np.flatnonzero(turned).tolist()], run.hue[turned, step])
-        for state, row in zip(states, run.rows, strict=True):
+        for state, into in zip(states, pixels, strict=True):
             state.settle(self.white)
-            pixels[row] = state.pixels
+            into[...] = state.pixels
 
     def _turn(self, states: list[State], shifts: Array) -> None:
         if not states:
@@ -162,60 +151,45 @@ class _Batch:
         for state, image in zip(states, turned, strict=True):
             state.pixels, state.owned = image, True
 
-    # --- the rest ---------------------------------------------------------------------------------------------------
-
-    def erase(self, run: Erasing) -> None:
-        """Paint a rectangle per sample."""
-        self.settle()
-        self.pixels = self.pixels.copy()
-        for i, row in enumerate(run.rows.tolist()):
-            top, left, height, width = run.rectangle[i].tolist()
-            image = self.pixels[row]
-            image[top : top + height, left : left + width] = cast_fill(run.paints[i], image)
-
-    def apply(self, run: Alone) -> None:
-        """Let a transform render its samples."""
-        self.settle()
-        source, self.pixels, self.owned = self.pixels, self.pixels.copy(), False
-        for i, row in enumerate(run.rows.tolist()):
-            self.pixels[row] = run.transform.apply_array(source[row], run.params[i], self.white)
-
     def finish(self, output: Output) -> torch.Tensor:
         """Write range, Normalize and dtype into a new batch."""
         scale, offset = output.affine(self.channels)
         unit = bool((scale == 1).all() and (offset == 0).all())
-        clamp = self.pending is not None
-        if clamp:
-            assert self.pending is not None
+        clamp, pixels = self.pending is not None, self.pixels
+        if self.pending is not None:
             matrix = scale[:, None] * self.pending
             matrix[:, :, -1] += offset
-            source = to_float(self.pixels)
-            pixels = np.empty_like(source)
-            for image, one, out in zip(source, matrix, pixels, strict=True):
-                cv2.transform(image, one, dst=out)
-        else:
-            pixels = self.pixels
+            pixels = _transformed(self._floats(), matrix)
         count, (height, width) = len(pixels), pixels.shape[1:3]
-        tall = self._tall(pixels)
-        planes = cv2.split(tall) if self.channels == 3 else (np.ascontiguousarray(tall),)
         batch = allocate_batch((count, self.channels, height, width), output.dtype)
+        planes = cv2.split(self._tall(pixels)) if self.channels == 3 else (self._tall(pixels),)
         scratch = torch.empty((count, height, width), dtype=torch.float32)
         for channel, plane in enumerate(planes):
-            values = torch.from_numpy(plane).view(count, height, width)
+            values, into = torch.from_numpy(plane).view(count, height, width), batch[:, channel]
             low, high = float(offset[channel]), float(scale[channel] * output.white + offset[channel])
-            if not clamp and not unit and output.dtype == torch.float32:
-                # Into the batch in one pass: offset + scale x.
-                base = torch.tensor(low, dtype=torch.float32)
-                torch.add(base, scratch.copy_(values), alpha=float(scale[channel]), out=batch[:, channel])
-                continue
             if clamp:
                 values = values.clamp_(low, high)
             elif not unit:
-                values = scratch.copy_(values).mul_(float(scale[channel])).add_(low)
+                base, gain = torch.tensor(low, dtype=torch.float32), float(scale[channel])
+                if output.dtype == torch.float32:  # into the batch in one pass
+                    torch.add(base, scratch.copy_(values), alpha=gain, out=into)
+                    continue
+                values = torch.add(base, scratch.copy_(values), alpha=gain, out=scratch)
             if output.is_integer and values.dtype != torch.uint8:
                 values = values.round_().clamp_(0, 255)
-            batch[:, channel].copy_(values)
+            into.copy_(values)
+        stage = Finish(self.channels, output)
+        for row, state in self.states.items():
+            stage.write(state, batch[row])
         return batch
+
+
+def _transformed(pixels: Array, matrices: Array) -> Array:
+    """Apply a colour map per sample `(B, C, C + 1)` to float32 pixels."""
+    result = np.empty_like(pixels)
+    for image, matrix, into in zip(pixels, matrices, result, strict=True):
+        cv2.transform(image, matrix, dst=into)
+    return result
 
 
 def _windows(source: Array, run: Geometry) -> Array | None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from augsynth.engines.opencv_geometry import to_float
-from augsynth.fuse import Colors
+from augsynth.runs import Colors
 from augsynth.transforms.base import Array
 from augsynth.transforms.color import LUMA
 
