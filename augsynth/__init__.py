@@ -14,13 +14,14 @@ from augsynth.errors import AugsynthError, SampleError
 from augsynth.rng import KeyedIndex, Rng
 
 if TYPE_CHECKING:
-    from augsynth import generators, quality, transforms
+    from augsynth import generators, presets, quality, transforms
     from augsynth.data.datasets import FolderDataset
     from augsynth.data.sampler import KeyedSampler, loader
     from augsynth.data.synthetic import SyntheticDataset, balance, blend
     from augsynth.data.wrap import AugmentedDataset, collate, wrap
     from augsynth.lightning import callbacks
     from augsynth.pipeline import Pipeline
+    from augsynth.views import Views
 
 __version__ = "0.1.0"
 
@@ -35,6 +36,7 @@ __all__ = [
     "Rng",
     "SampleError",
     "SyntheticDataset",
+    "Views",
     "__version__",
     "balance",
     "blend",
@@ -42,6 +44,7 @@ __all__ = [
     "collate",
     "generators",
     "loader",
+    "presets",
     "quality",
     "transforms",
     "wrap",
@@ -54,6 +57,7 @@ _LAZY = {
     "KeyedSampler": "augsynth.data.sampler",
     "Pipeline": "augsynth.pipeline",
     "SyntheticDataset": "augsynth.data.synthetic",
+    "Views": "augsynth.views",
     "balance": "augsynth.data.synthetic",
     "blend": "augsynth.data.synthetic",
     "collate": "augsynth.data.wrap",
@@ -64,6 +68,7 @@ _LAZY = {
 _MODULES = {
     "callbacks": "augsynth.lightning.callbacks",
     "generators": "augsynth.generators",
+    "presets": "augsynth.presets",
     "quality": "augsynth.quality",
     "transforms": "augsynth.transforms",
 }

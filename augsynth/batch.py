@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from augsynth.provenance import Provenance
 
 IMAGE_KEYS = ("image", "img", "pixel_values")
+_TARGETS = {"Mask": "mask", "BoundingBoxes": "boxes", "KeyPoints": "keypoints"}
 Path = int | str | None
 
 
@@ -45,6 +46,13 @@ def is_pil(value: Any) -> bool:
     return any(cls.__module__ == "PIL.Image" and cls.__name__ == "Image" for cls in type(value).__mro__)
 
 
+def target_class(value: Any) -> str | None:
+    """Tell what a tv_tensor is, without importing torchvision: "mask", "boxes", "keypoints", or None for an image."""
+    if type(value) is torch.Tensor or not isinstance(value, torch.Tensor):
+        return None
+    return next((_TARGETS[cls.__name__] for cls in type(value).__mro__ if cls.__name__ in _TARGETS), None)
+
+
 def find_image(sample: Any, key: Path = None) -> Path:
     """Return where the image stands in a sample: None (the sample itself), a position, a dict key or a field name.
 
@@ -60,14 +68,18 @@ def find_image(sample: Any, key: Path = None) -> Path:
         found: list[Any] = [name for name in IMAGE_KEYS if name in sample and is_image(sample[name])]
     elif isinstance(sample, (tuple, list)):
         fields = getattr(sample, "_fields", range(len(sample)))
-        found = [name for name, value in zip(fields, sample, strict=True) if is_image(value)]
+        found = [
+            name for name, value in zip(fields, sample, strict=True) if is_image(value) and not target_class(value)
+        ]
     else:
         raise TypeError(
             f"no image in a sample of type {type(sample).__name__}; give a tensor, array, PIL image, tuple or dict"
         )
     if len(found) != 1:
         what = f"{len(found)} images" if found else "no image"
-        raise TypeError(f"{what} found in {describe(sample)}; say which entry is the image with key=")
+        raise TypeError(
+            f"{what} found in {describe(sample)}; say which entry is the image with key=, or name all with keys="
+        )
     path: Path = found[0]
     return path
 

@@ -126,6 +126,8 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
+    from augsynth.config import absent, key_of
+
     text = "\n".join(line for line in str(error).strip().splitlines() if line.strip()) or type(error).__name__
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
@@ -140,16 +142,16 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
         return f"{text}\n({_FULL_ERROR}=1 shows where this was raised)"
     for argument in arguments:
-        key = argument.split("=", 1)[0].lstrip("+~")
+        key = key_of(argument)
         if f"'{key}'" in text.splitlines()[0] and not key.startswith("hydra"):
-            found = _nearest(command, arguments, key)
+            found = absent(_configuration(command, arguments), argument, GROUPS)
             if found is not None:
                 return f"{argument}: {found}"
     return text
 
 
-def _nearest(command: str, arguments: Sequence[str], key: str) -> str | None:
-    """Say which part of a dotted key is not there and which keys are; None where all of it is."""
+def _configuration(command: str, arguments: Sequence[str]) -> Any:
+    """Return the command's configuration with the groups that the arguments choose, and without the rest of them."""
     from hydra import compose, initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
@@ -164,18 +166,7 @@ def _nearest(command: str, arguments: Sequence[str], key: str) -> str | None:
             config = compose(command, groups)
         except HydraException:
             config = compose(command)
-    node: Any = OmegaConf.to_container(config, resolve=False)
-    walked: list[str] = []
-    for part in key.split("."):
-        if not isinstance(node, dict):
-            return f"{'.'.join(walked)} is a value and has no key {part!r}"
-        if part not in node:
-            valid = [*node, *(GROUPS if not walked else ())]
-            where = f" in {'.'.join(walked)}" if walked else ""
-            return f"there is no key {part!r}{where}{suggest(part, list(dict.fromkeys(map(str, valid))))}"
-        node = node[part]
-        walked.append(part)
-    return None
+    return OmegaConf.to_container(config, resolve=False)
 
 
 GROUPS = ("augment", "data", "experiment", "generator")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 CONFIG_MODULE = "augsynth.conf"
 # What a configuration may instantiate without being asked for by the caller.
 TRUSTED = ("augsynth.*", "torchvision.transforms.*", "albumentations.*")
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class ConfigError(AugsynthError, ValueError):
@@ -99,14 +102,73 @@ def pipeline(name: str = "standard", overrides: Sequence[str] = (), image_size: 
             node = compose("preview", [f"augment={name}", f"data.image_size={size}", *prefixed]).augment
             result: Pipeline = build(node, allow=targets(node))
     except (HydraException, OmegaConfBaseException) as error:
-        options = getattr(error, "options", None)
-        known = suggest(name, options) if options else ""
-        raise ConfigError(f"pipeline({name!r}, {list(overrides)}): {first_line(error)}{known}") from error
+        raise ConfigError(f"pipeline({name!r}, {list(overrides)}): {_wrong(error, name, overrides)}") from error
     finally:
         # Called inside a Hydra application, this must not take its configuration away.
         if outer is not None:
             GlobalHydra.instance().initialize(outer)
     return result
+
+
+def _wrong(error: Exception, name: str, overrides: Sequence[str]) -> str:
+    """Say what is wrong with a pipeline's name or overrides, and what would be right."""
+    from hydra import compose, initialize_config_module
+    from omegaconf import OmegaConf
+
+    text = first_line(error)
+    options = getattr(error, "options", None)
+    if options:
+        return text + suggest(name, options)
+    for override in overrides:
+        key = key_of(override)
+        if f"'augment.{key}'" in text:
+            with initialize_config_module(CONFIG_MODULE, **version_base()):
+                node = OmegaConf.to_container(compose("preview", [f"augment={name}"]).augment, resolve=False)
+            return absent(node, override) or text
+    return text
+
+
+def key_of(override: str) -> str:
+    """Return the dotted key that an override in Hydra's grammar is about."""
+    return override.split("=", 1)[0].lstrip("+~")
+
+
+def absent(config: Any, override: str, groups: Sequence[str] = ()) -> str | None:
+    """Say which part of an override's key is not there and what to type instead; None where all of it is.
+
+    groups: what may be given beside the keys of the configuration.
+    """
+    node, walked = config, ""
+    parts = key_of(override).split(".")
+    for depth, part in enumerate(parts):
+        if not isinstance(node, Mapping):
+            return f"{walked} is a value and has no key {part!r}"
+        if part not in node:
+            target = str(node.get("_target_") or "")
+            accepted = parameters(target) if target else ()
+            if part in accepted and depth == len(parts) - 1 and override[0] not in "+~":
+                return (
+                    f"{target.rpartition('.')[2]} has an argument {part!r}, which this configuration does not set yet; "
+                    f"to set it, type {shlex.quote('+' + override)}"
+                )
+            valid = dict.fromkeys([*map(str, node), *accepted, *(() if walked else groups)])
+            return f"there is no key {part!r}{f' in {walked}' if walked else ''}{suggest(part, list(valid))}"
+        node, walked = node[part], f"{walked}.{part}" if walked else part
+    return None
+
+
+def parameters(target: str) -> tuple[str, ...]:
+    """Return the names of a target's arguments, of its base classes' too where it hands `**` on to them."""
+    names: dict[str, None] = {}
+    # The names are a hint only, and a user's module can fail in any way when it is imported.
+    with suppress(Exception):
+        found = pkgutil.resolve_name(target)
+        for taker in found.__mro__ if inspect.isclass(found) else (found,):
+            arguments = inspect.signature(taker).parameters.values()
+            names |= {argument.name: None for argument in arguments if argument.kind in _BY_NAME}
+            if all(argument.kind is not inspect.Parameter.VAR_KEYWORD for argument in arguments):
+                break
+    return tuple(names)
 
 
 def with_normalize(augment: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
@@ -187,15 +249,8 @@ def _target_at(config: Any, key: str) -> str | None:
 def _arguments(target: str, reason: str) -> str:
     """Return the valid arguments of a target for a message about a wrong one."""
     wrong = re.search(r"unexpected keyword argument '(\w+)'", reason)
-    if not wrong:
-        return ""
-    import hydra
-
-    try:
-        names = [name for name in inspect.signature(hydra.utils.get_object(target)).parameters if name != "self"]
-    except (ValueError, TypeError, ImportError):
-        return ""
-    return suggest(wrong.group(1), names)
+    names = parameters(target) if wrong else ()
+    return suggest(wrong[1], names) if wrong and names else ""
 
 
 def first_line(error: BaseException) -> str:

@@ -5,113 +5,37 @@ Everything here is arithmetic on small arrays for the whole batch; engines only 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from augsynth.program import COLOR, ERASE, GEOMETRY, Plan, Program, rows_by_code
+from augsynth.program import COLOR, GEOMETRY, STANDALONE, Plan, Program, rows_by_code
+from augsynth.runs import (
+    BICUBIC,
+    BILINEAR,
+    COPY,
+    NEAREST,
+    RESIZE,
+    WARP,
+    Alone,
+    Colors,
+    Erasing,
+    Geometry,
+    Mixed,
+    Run,
+)
 from augsynth.transforms.base import INTERPOLATIONS, Array, Border, Color, Geometric, Pixelwise, Standalone
-from augsynth.transforms.color import LUMA
 from augsynth.transforms.combine import Mixture
 
-NEAREST, BILINEAR, BICUBIC = range(3)
-COPY, RESIZE, WARP = range(3)
 _EDGE = Border("edge")
 _TOLERANCE = 1e-6
 # The interpolation after the filter smooths too. With steps of up to 1.6 pixels left to it, the result is two to ten
 # times closer to the exact average than with a filter that goes all the way: on photographs, zone plates and noise.
 _STEP = 1.6
 _FEW = 8  # up to this many samples plain Python beats numpy's fixed cost
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """One resample for R samples. All arrays have R rows; boxes are top, left, bottom, right in whole pixels.
-
-    path: COPY (flip, quarter turn, whole-pixel window), RESIZE (of `box` to `full`, then the window at `offset`) or
-    WARP (`box` shrunk to `full` by an antialiasing filter, then `matrix`, from output to shrunk coordinates).
-    transpose: the source's x and y are swapped first; flip_y and flip_x come last.
-    whole `(R, 3, 3)`: the composed map from output to input, which targets follow.
-    """
-
-    rows: Array
-    path: Array
-    transpose: Array
-    box: Array
-    full: Array
-    offset: Array
-    size: Array
-    flip_y: Array
-    flip_x: Array
-    matrix: Array
-    interpolation: Array
-    antialias: Array
-    borders: tuple[Border, ...]
-    whole: Array
-
-
-@dataclass(frozen=True)
-class Colors:
-    """n colour steps for R samples: `x' = A x + m v`; A `(R, n, 3, 3)`, v `(R, n, 3)`.
-
-    used: the step does something. expands: its result needs a clamp. hue: an HSV shift replaces the matrix, NaN if not.
-    """
-
-    rows: Array
-    matrix: Array
-    luma: Array
-    used: Array
-    expands: Array
-    hue: Array
-    chroma: Array
-
-    def composed(self, channels: int) -> tuple[Array, Array]:
-        """Compose all steps of each sample without clamps: A `(R, c, c)`, v `(R, c)`, m the mean luma of the input."""
-        size = 3 if channels == 3 else 1
-        total = np.broadcast_to(np.eye(size), (len(self.rows), size, size))
-        shift, weights = np.zeros((len(self.rows), size)), LUMA / LUMA.sum() if size == 3 else np.ones(1)
-        for step in range(self.matrix.shape[1]):
-            a, v = self.matrix[:, step, :size, :size], self.luma[:, step, :size]
-            active = self.used[:, step] & ~(self.chroma[:, step] & (size == 1))
-            # The mean luma is carried through the steps before by the image of the gray (m, m, m).
-            pivot = (total.sum(2) + shift) @ weights
-            total = np.where(active[:, None, None], a @ total, total)
-            shift = np.where(active[:, None], (a @ shift[:, :, None])[:, :, 0] + pivot[:, None] * v, shift)
-        return total, shift
-
-
-@dataclass(frozen=True)
-class Erasing:
-    """A rectangle (top, left, height, width) per sample, painted with `paints[i]`."""
-
-    rows: Array
-    rectangle: Array
-    paints: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
-class Alone:
-    """One transform that renders itself, for R samples: its parameters `(R, P)`."""
-
-    rows: Array
-    transform: Standalone
-    params: Array
-
-
-@dataclass(frozen=True)
-class Mixed(Alone):
-    """A weighted sum of R samples and of n chains over each: weights `(R, 1 + n)`, the sample's own first.
-
-    runs: of all chains, in whose numbering chain k of the r-th sample is row `r n + k`.
-    """
-
-    weights: Array
-    runs: tuple[Run, ...]
-
-
-Run = Geometry | Colors | Erasing | Alone
 
 
 def fuse(program: Program, *, exact_color: bool, joined: bool = True) -> list[Run]:
@@ -123,23 +47,37 @@ def fuse(program: Program, *, exact_color: bool, joined: bool = True) -> list[Ru
     ids = _border_ids(program)
     stages = _stages(program, ids, joined)
     kinds = program.plan.kinds[program.ops]
-    runs: list[Run] = []
-    for stage in range(1, int(stages.max(initial=0)) + 1):
-        here = stages == stage
-        for kind in sorted(set(kinds[here].tolist())):
-            slots_used = here & (kinds == kind)
-            rows = slots_used.any(1).nonzero()[0]
-            slots = slots_used.any(0).nonzero()[0].tolist()
-            active = slots_used[rows]
-            if kind == GEOMETRY:
-                runs.append(_geometry(program, ids, rows, slots, active))
-            elif kind == COLOR:
-                runs.append(_colors(program, rows, slots, active, exact_color))
-            elif kind == ERASE:
-                runs.append(_erasing(program, rows, slots, active))
-            else:
-                runs += _alone(program, slots_used, exact_color, joined)
-    return runs
+    found: list[tuple[int, int, Run]] = []
+    for kind in sorted(set(kinds[stages > 0].tolist())):
+        here = kinds == kind
+        if kind == STANDALONE:
+            found += [(stage, kind, run) for stage, run in _alone(program, here, stages, exact_color, joined)]
+            continue
+        at, rows, active = _pairs(stages, here)
+        if kind == GEOMETRY:
+            runs: Any = _geometry(program, ids, rows, active)
+        else:
+            runs = _colors(program, rows, active, exact_color) if kind == COLOR else _erasing(program, rows, active)
+        found += [(stage, kind, run) for stage, run in _split(runs, at)]
+    return [run for _, _, run in sorted(found, key=lambda entry: entry[:2])]
+
+
+def _pairs(stages: Array, here: Array) -> tuple[Array, Array, Array]:
+    """List the runs of one fuse class: stage `(R,)`, sample `(R,)`, and its slots `(R, S)`; by stage, then sample."""
+    samples, slots = here.nonzero()
+    taken = np.zeros((int(stages.max()) + 1, len(stages)), bool)
+    taken[stages[samples, slots], samples] = True
+    at, rows = taken.nonzero()
+    return at, rows, stages[rows] == at[:, None]
+
+
+def _split(run: Any, stages: Array) -> list[tuple[int, Any]]:
+    """Split runs computed together, in order of their `stages (R,)`, into one for each stage."""
+    if stages[0] == stages[-1]:
+        return [(int(stages[0]), run)]
+    values = [getattr(run, item.name) for item in fields(run)]
+    ends = [0, *(np.flatnonzero(np.diff(stages)) + 1).tolist(), len(stages)]
+    return [(int(stages[start]), type(run)(*[value[start:end] for value in values])) for start, end in pairwise(ends)]
 
 
 def _stages(program: Program, ids: Array, joined: bool) -> Array:
@@ -183,16 +121,16 @@ def _border_ids(program: Program) -> Array:
     ids = plan.border_ids[ops]
     for code in plan.unsure:
         leaf = plan.leaves[code - 1].transform
-        rows, slots = (ops == code).nonzero()
+        rows, slots = np.nonzero(ops == code)
         if isinstance(leaf, Geometric) and len(rows):
             inside = ~leaf.looks_outside(program.params[rows, slots, : leaf.params], program.sizes[rows, slots])
             ids[rows[inside], slots[inside]] = 0
     return np.asarray(ids)
 
 
-def _geometry(program: Program, ids: Array, rows: Array, slots: list[int], active: Array) -> Geometry:
+def _geometry(program: Program, ids: Array, rows: Array, active: Array) -> Geometry:
     plan, count = program.plan, len(rows)
-    everyone = count == len(program)
+    everyone = count == len(program) and bool((rows == np.arange(count)).all())
     matrix = np.zeros((count, 3, 3))
     matrix[:, [0, 1, 2], [0, 1, 2]] = 1.0
     interpolation, antialias = np.zeros(count, np.int64), np.ones(count, bool)
@@ -200,7 +138,7 @@ def _geometry(program: Program, ids: Array, rows: Array, slots: list[int], activ
     first = active.argmax(1)
     last = active.shape[1] - 1 - active[:, ::-1].argmax(1)
     sizes_in, sizes_out = program.sizes[rows, first], program.sizes[rows, last + 1]
-    for slot in slots:
+    for slot in np.flatnonzero(active.any(0)).tolist():
         codes = program.ops[:, slot] if everyone else program.ops[rows, slot]
         for code, part in rows_by_code(codes * active[:, slot]):
             which: Any = part if everyone else rows[part]
@@ -341,17 +279,18 @@ def _shrunk(
     return np.concatenate([low, high], 1), full, into @ matrix
 
 
-def _colors(program: Program, rows: Array, slots: list[int], active: Array, exact: bool) -> Colors:
+def _colors(program: Program, rows: Array, active: Array, exact: bool) -> Colors:
+    slots = np.flatnonzero(active.any(0))
     count, steps = len(rows), len(slots)
     matrix = np.broadcast_to(np.eye(3), (count, steps, 3, 3)).copy()
     luma, hue = np.zeros((count, steps, 3)), np.full((count, steps), np.nan)
     expands, chroma = np.zeros((count, steps), bool), np.zeros((count, steps), bool)
-    chosen = rows[:, None], np.array(slots)
+    chosen = rows[:, None], slots
     codes, params, leaves = program.ops[chosen] * active[:, slots], program.params[chosen], program.plan.leaves
     for code in sorted(set(codes.ravel().tolist()) - {0}):
         leaf = leaves[code - 1].transform
         assert isinstance(leaf, Color)
-        here = (codes == code).nonzero()
+        here = np.nonzero(codes == code)
         drawn = params[here][:, : leaf.params]
         matrix[here], luma[here] = leaf.matrix(drawn, exact)
         expands[here], chroma[here] = leaf.expands(drawn), leaf.chroma
@@ -360,19 +299,25 @@ def _colors(program: Program, rows: Array, slots: list[int], active: Array, exac
     return Colors(rows, matrix, luma, active[:, slots], expands, hue, chroma)
 
 
-def _alone(program: Program, used: Array, exact: bool, joined: bool) -> list[Alone]:
-    """Split one stage by transform: each sample has one here, in whichever slot."""
-    runs: list[Alone] = []
-    for code in sorted(set(program.ops[used].tolist())):
-        leaf = program.plan.leaves[code - 1].transform
+def _alone(program: Program, here: Array, stages: Array, exact: bool, joined: bool) -> list[tuple[int, Alone]]:
+    """Make a run for each stage and transform that renders itself; returns (stage, run) pairs."""
+    found: list[tuple[int, Alone]] = []
+    where = here.nonzero()
+    # By transform, then by stage, then by sample.
+    keys = program.ops[where] * (int(stages.max()) + 1) + stages[where]
+    order = np.argsort(keys, kind="stable")
+    samples, columns = where[0][order], where[1][order]
+    ends = [0, *(np.flatnonzero(np.diff(keys[order])) + 1).tolist(), len(order)]
+    for start, end in pairwise(ends):
+        rows, slots = samples[start:end], columns[start:end]
+        leaf = program.plan.leaves[program.ops[rows[0], slots[0]] - 1].transform
         assert isinstance(leaf, Standalone)
-        rows, slots = (used & (program.ops == code)).nonzero()
         params = program.params[rows, slots, : leaf.params]
+        run = Alone(rows, leaf, params)
         if isinstance(leaf, Mixture):
-            runs.append(_mixed(rows, leaf, params, program.sizes[rows, slots], exact, joined))
-        else:
-            runs.append(Alone(rows, leaf, params))
-    return runs
+            run = _mixed(rows, leaf, params, program.sizes[rows, slots], exact, joined)
+        found.append((int(stages[rows[0], slots[0]]), run))
+    return found
 
 
 def _mixed(rows: Array, leaf: Mixture, params: Array, sizes: Array, exact: bool, joined: bool) -> Mixed:
@@ -389,15 +334,14 @@ def _chain_plan(leaf: Mixture) -> Plan:
     return Plan.of(leaf.leaves())
 
 
-def _erasing(program: Program, rows: Array, slots: list[int], active: Array) -> Erasing:
+def _erasing(program: Program, rows: Array, active: Array) -> Erasing:
     rectangle = np.zeros((len(rows), 4), np.int64)
     paints: list[tuple[float, ...]] = [(0.0,)] * len(rows)
-    for slot in slots:
-        for row in np.flatnonzero(active[:, slot]):
-            leaf = program.plan.leaves[program.ops[rows[row], slot] - 1].transform
-            assert isinstance(leaf, Pixelwise)
-            rectangle[row] = leaf.rectangle(program.params[rows[row], slot][None, : leaf.params])[0]
-            paints[row] = leaf.constant
+    for row, slot in enumerate(active.argmax(1).tolist()):
+        leaf = program.plan.leaves[program.ops[rows[row], slot] - 1].transform
+        assert isinstance(leaf, Pixelwise)
+        rectangle[row] = leaf.rectangle(program.params[rows[row], slot][None, : leaf.params])[0]
+        paints[row] = leaf.constant
     return Erasing(rows, rectangle, tuple(paints))
 
 
@@ -409,6 +353,7 @@ __all__ = [
     "NEAREST",
     "RESIZE",
     "WARP",
+    "Alone",
     "Colors",
     "Erasing",
     "Geometry",

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from augsynth.batch import find_image, get_image, is_image, set_image
+from augsynth.batch import Path, find_image, get_image, is_image, set_image
 from augsynth.engines.output import Output
+from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
 from augsynth.fuse import fuse
-from augsynth.images import FLOATS, Form, check_values, from_tensor, split, to_array, to_tensor
+from augsynth.images import FLOATS, Form, check_values, forms_of, from_tensor, split, to_arrays, to_tensor
 from augsynth.program import Plan, Program, describe_runs, draw
 from augsynth.rng import IntLike, Rng
+from augsynth.targets import Targets, rules_of
 from augsynth.transforms.base import Leaf, named
 
-ENGINES = ("auto", "opencv", "torch")
+ENGINES = ("auto", "opencv", "torch", "triton")
 COLORS = ("exact", "linear")
 OUTPUT_DTYPES = (torch.uint8, torch.float32, torch.bfloat16, torch.float16)
-_TARGET_KEYS = ("mask", "masks", "boxes", "bbox", "bboxes", "keypoints", "segmentation")
-_TARGET_TENSORS = ("BoundingBoxes", "Mask", "KeyPoints")
+_TRITON_DTYPES = OUTPUT_DTYPES
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _outside_graphs(method: Method) -> Method:
+    """Let a step that is compiled by torch.compile run this method as it is: its graph breaks once, here."""
+
+    @wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        # Not as a decorator: torch.compiler.disable imports the compiler, 1.3 s that every worker would pay.
+        if torch.compiler.is_dynamo_compiling():
+            return torch.compiler.disable(method)(*args, **kwargs)  # type: ignore[no-untyped-call]
+        return method(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +46,10 @@ class Pipeline:
     """Augment images by named transforms; a pure function of (seed, epoch, index) when an index is given.
 
     transforms: a list, or a mapping of names (a None entry is left out). seed: 0 to 2**32 - 1.
-    engine: auto, opencv (CPU; 1 or 3 channels) or torch (anywhere, differentiable).
+    engine: auto, opencv (CPU; 1 or 3 channels), triton (CUDA; 1 or 3 channels) or torch (anywhere, differentiable).
     color: exact (torchvision's semantics, a clamp after each step) or linear (one matrix, one clamp: faster).
     dtype: of the output; by default the input's, or float32 after Normalize. fuse=False renders the sequential chain.
+    The rest is about masks, boxes and keypoints beside an image: see `augsynth.finding.Rules`.
     """
 
     transforms: Any
@@ -40,12 +58,19 @@ class Pipeline:
     color: str = "exact"
     dtype: torch.dtype | None = None
     fuse: bool = True
+    keys: Any = None
+    mask_fill: float = 0
+    box_format: str = "xyxy"
+    min_area: float = 0.0
+    min_visibility: float = 0.0
+    label_keys: tuple[str, ...] = LABEL_KEYS
+    flip_pairs: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "transforms", named(self.transforms, "Pipeline"))
-        for field, allowed in (("engine", ENGINES), ("color", COLORS)):
-            if getattr(self, field) not in allowed:
-                raise ValueError(f"Pipeline: {field}={getattr(self, field)!r} is not one of {', '.join(allowed)}")
+        for name, allowed in (("engine", ENGINES), ("color", COLORS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"Pipeline: {name}={getattr(self, name)!r} is not one of {', '.join(allowed)}")
         if isinstance(self.dtype, str):
             object.__setattr__(self, "dtype", getattr(torch, self.dtype.removeprefix("torch."), self.dtype))
         if self.dtype is not None and self.dtype not in OUTPUT_DTYPES:
@@ -55,8 +80,10 @@ class Pipeline:
         if plan.normalize is not None and self.dtype == torch.uint8:
             raise ValueError("Pipeline: dtype=torch.uint8 cannot hold what Normalize makes; leave one of them out")
         object.__setattr__(self, "plan", plan)
+        object.__setattr__(self, "rules", rules_of(self, plan))
 
     plan: Plan = field(init=False)  # compiled in __post_init__
+    rules: Rules = field(init=False)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pipeline) and self._fields() == other._fields()
@@ -65,12 +92,13 @@ class Pipeline:
 
     def _fields(self) -> tuple[Any, ...]:
         names = list(self.transforms.items())  # the order counts
-        return names, self.seed, self.engine, self.color, self.dtype, self.fuse
+        return names, self.seed, self.engine, self.color, self.dtype, self.fuse, self.rules
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={transform!r}" for name, transform in self.transforms.items())
         return f"Pipeline({inner}; seed={self.seed}, engine={self.engine!r}, color={self.color!r})"
 
+    @_outside_graphs
     def __call__(
         self,
         data: Any,
@@ -80,37 +108,48 @@ class Pipeline:
         occurrence: IntLike = 0,
         strength: float = 1.0,
         key: int | str | None = None,
+        keys: Keys | None = None,
     ) -> Any:
         """Augment an image, a batch, a sample around one (tuple, dict) or a list of samples; structure is kept.
 
         index: one int per image; without it a fresh key is drawn from torch's global generator. key: where the image
-        stands in a sample that leaves it open. strength: 0 to 1, a factor on every range and `p`.
-        Raises TypeError or ValueError naming the sample for what is not a valid image.
+        stands in a sample that leaves it open; keys: what all entries are, as the pipeline's own. strength: 0 to 1, a
+        factor on every range and `p`. Masks, boxes and keypoints follow the pixels.
+        Raises TypeError or ValueError naming the sample for what is not a valid image or target.
         """
+        rules = self.rules if keys is None else replace(self.rules, keys=keys)
+        key = rules.image if key is None else key
         normalized = self.plan.normalize is not None
         if isinstance(data, list) and data and all(_is_sample(entry) for entry in data):
             paths = [find_image(entry, key) for entry in data]
             images = [get_image(entry, path) for entry, path in zip(data, paths, strict=True)]
-            for entry, path in zip(data, paths, strict=True):
-                self.check_targets(entry, path)
             rng = self._rng(len(images), index, epoch, occurrence)
-            done = [from_tensor(image, form, normalized) for image, form in self._render(images, rng, strength)]
-            return [set_image(e, path, image) for e, path, image in zip(data, paths, done, strict=True)]
+            targets = self.find_targets(data, paths, rng.index.tolist(), rules)
+            rendered, forms = self._render(images, rng, strength, targets)
+            done = [from_tensor(image, form, normalized) for image, form in zip(rendered, forms, strict=True)]
+            result = [set_image(e, path, image) for e, path, image in zip(data, paths, done, strict=True)]
+            return result if targets is None else [targets.put(i, e, _tensor(done[i])) for i, e in enumerate(result)]
         path = find_image(data, key)
-        self.check_targets(data, path)
         image = get_image(data, path)
         rows, join = split(image)
         rng = self._rng(len(rows), index, epoch, occurrence)
-        rendered = self._render(rows, rng, strength)
-        return set_image(data, path, join([from_tensor(out, form, normalized) for out, form in rendered]))
+        count = len(rows) if rows and rows[0] is not image else None
+        targets = self.find_targets([data], [path], rng.index.tolist(), rules, count)
+        rendered, forms = self._render(rows, rng, strength, targets)
+        done = [from_tensor(out, form, normalized) for out, form in zip(rendered, forms, strict=True)]
+        whole = set_image(data, path, join(done))
+        return whole if targets is None else targets.put(0, whole, _tensor(done[0]))
 
-    def images(self, images: Any, rng: Rng, strength: float = 1.0) -> torch.Tensor | list[torch.Tensor]:
-        """Augment a sequence of images, or a batch tensor, under the keys of `rng`.
+    @_outside_graphs
+    def images(
+        self, images: Any, rng: Rng, strength: float = 1.0, targets: Targets | None = None
+    ) -> torch.Tensor | list[torch.Tensor]:
+        """Augment a sequence of images, or a batch tensor, under the keys of `rng`, and move their targets.
 
         Returns one `(B, C, H, W)` tensor when all end in the same size, else a list of `(C, H, W)` tensors.
         """
-        rendered = [out for out, _ in self._render(list(images), rng, strength)]
-        if len({tuple(out.shape) for out in rendered}) != 1:
+        rendered, _ = self._render(list(images), rng, strength, targets)
+        if isinstance(rendered, torch.Tensor) or len({tuple(out.shape) for out in rendered}) != 1:
             return rendered
         base = rendered[0]._base
         if (
@@ -130,7 +169,7 @@ class Pipeline:
 
     def explain(self) -> str:
         """Say what runs in which pass, on which engine, and where the keys come from."""
-        engine = {"auto": "opencv on CPU, torch elsewhere"}.get(self.engine, self.engine)
+        engine = {"auto": "opencv on CPU, triton on CUDA, torch elsewhere"}.get(self.engine, self.engine)
         keys = "keys from torch's generator unless ag.loader or index= brings them"
         return f"{describe_runs(self.plan, self.fuse)} (engine {engine}, {self.color} color, {keys})"
 
@@ -142,32 +181,65 @@ class Pipeline:
             raise ValueError(f"index has {len(rng)} entries for {count} images")
         return rng
 
-    def _render(self, images: Sequence[Any], rng: Rng, strength: float) -> list[tuple[torch.Tensor, Form]]:
+    def find_targets(
+        self,
+        samples: Sequence[Any],
+        paths: Sequence[Path],
+        index: Sequence[int],
+        rules: Rules | None = None,
+        count: int | None = None,
+    ) -> Targets | None:
+        """Find the targets of samples whose images stand at `paths`; None where nothing has to move.
+
+        index: of each image, for error messages. count: images in the only sample, where that is a batch.
+        """
+        if not self.plan.moves:
+            return None
+        rules = self.rules if rules is None else rules
+        entries = find_entries(samples, paths, rules, index, count)
+        return Targets(entries, rules, self.plan) if entries else None
+
+    def _render(
+        self, images: Sequence[Any], rng: Rng, strength: float, targets: Targets | None = None
+    ) -> tuple[torch.Tensor | list[torch.Tensor], list[Form]]:
         if not images:
             raise ValueError("there is no image in this batch")
         if not 0.0 <= strength <= 1.0:
             raise ValueError(f"strength={strength} must lie in 0 to 1")
         if len(rng) != len(images):
             raise ValueError(f"{len(rng)} keys for {len(images)} images")
-        forms = [Form.of(image, f"sample {i} (index {rng.index[i]})") for i, image in enumerate(images)]
-        _check_alike(forms)
-        self._check_channels(forms)
+        forms = forms_of(images, rng.index.tolist())
+        distinct = list({id(form): form for form in forms}.values())
+        _check_alike(distinct)
+        self._check_channels(distinct)
         output, engine = self._output(forms[0]), self._engine(images, forms)
         sizes = np.array([form.size for form in forms], np.float64)
-        program = draw(self.plan, rng, sizes, strength)
+        program = draw(self.plan, rng, sizes, strength, None if targets is None else targets.open(sizes))
         runs = fuse(program, exact_color=self.color == "exact", joined=self.fuse)
+        if targets is not None:
+            targets.move(program, runs)
         exact = self.color == "exact"
         if engine == "opencv":
             from augsynth.engines import opencv
 
-            arrays = [to_array(image, form) for image, form in zip(images, forms, strict=True)]
+            arrays = to_arrays(images, forms)
             check_values(arrays, forms)
-            return list(zip(opencv.render(arrays, runs, program.sizes[:, -1], output, exact), forms, strict=True))
+            return opencv.render(arrays, runs, program.sizes[:, -1], output, exact), forms
+        if engine == "triton":
+            from augsynth.engines import triton as triton_engine
+
+            # It reads tensors of any dtype and layout where they lie.
+            plain = [i.as_subclass(torch.Tensor) if isinstance(i, torch.Tensor) else i for i in images]
+            tensors = [
+                i if isinstance(i, torch.Tensor) else to_tensor(i, form) for i, form in zip(plain, forms, strict=True)
+            ]
+            check_values(tensors, forms)
+            return triton_engine.render(tensors, runs, output, exact), forms
         from augsynth.engines import torch as torch_engine
 
         tensors = [to_tensor(image, form) for image, form in zip(images, forms, strict=True)]
         check_values(tensors, forms)
-        return list(zip(torch_engine.render(tensors, runs, output, exact), forms, strict=True))
+        return torch_engine.render(tensors, runs, output, exact), forms
 
     def _check_channels(self, forms: Sequence[Form]) -> None:
         """Refuse colour on images that are neither gray nor RGB, and fills that do not suit channels or value range."""
@@ -194,46 +266,71 @@ class Pipeline:
         return Output(white, normalize.mean if normalize else None, normalize.std if normalize else None, dtype)
 
     def _engine(self, images: Sequence[Any], forms: Sequence[Form]) -> str:
-        fits = all(form.device == "cpu" and form.dtype in (torch.uint8, torch.float32) for form in forms)
-        fits = fits and all(form.channels in (1, 3) for form in forms)
+        distinct = list({id(form): form for form in forms}.values())
+        fits = all(form.device == "cpu" and form.dtype in (torch.uint8, torch.float32) for form in distinct)
+        fits = fits and all(form.channels in (1, 3) for form in distinct)
         if self.engine == "opencv" and not fits:
             form = next(f for f in forms if f.device != "cpu" or f.dtype in FLOATS[1:] or f.channels not in (1, 3))
             raise ValueError(
                 f"engine=opencv renders uint8 or float32 images of 1 or 3 channels on the CPU; {form.where} is "
                 f"{form.dtype} with {form.channels} channels on {form.device}. Use engine=auto or torch"
             )
-        traced = any(isinstance(image, torch.Tensor) and image.requires_grad for image in images)
+        traced = distinct[0].dtype != torch.uint8 and any(
+            isinstance(image, torch.Tensor) and image.requires_grad for image in images
+        )
         if self.engine == "opencv" and traced:
             raise ValueError("engine=opencv cannot be differentiated, and an image requires grad; use auto or torch")
+        if self.engine == "triton":
+            _check_triton(forms, traced)
         if self.engine != "auto":
             return self.engine
+        if not traced and all(map(_suits_triton, distinct)) and _triton_knows(images[0].device):
+            return "triton"
         return "opencv" if fits and not traced else "torch"
 
-    def check_targets(self, sample: Any, path: int | str | None) -> None:
-        """Refuse to move pixels away from a mask, boxes or keypoints that would stay behind."""
-        if path is None or not self.plan.moves:
-            return
-        found = next((pair for name, value in _entries(sample) if name != path for pair in _targets(name, value)), None)
-        if found is not None:
-            raise TypeError(
-                f"this pipeline moves pixels, but cannot move {found[0]!r} ({type(found[1]).__name__}) with them; "
-                "only images are supported so far. Take the entry out, or use colour transforms alone"
+
+@cache
+def _triton_device() -> str | None:
+    """Return the kind of device that the triton engine works on: cpu under TRITON_INTERPRET=1; None without triton."""
+    try:
+        from augsynth.engines import triton
+    except ImportError:
+        return None
+    return "cpu" if triton.INTERPRETED else "cuda"
+
+
+def _suits_triton(form: Form) -> bool:
+    """Tell whether images of this form can be left to triton on a CUDA device."""
+    return form.device == "cuda" and form.dtype in _TRITON_DTYPES and form.channels in (1, 3)
+
+
+def _triton_knows(device: torch.device) -> bool:
+    """Tell whether triton is there and compiles for this CUDA device: from compute capability 8.0."""
+    return _triton_device() == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def _check_triton(forms: Sequence[Form], traced: bool) -> None:
+    """Raise ValueError where engine=triton cannot render; say what can."""
+    device = _triton_device()
+    if device is None:
+        raise ValueError("engine=triton needs the package triton, which cannot be imported; use engine=auto or torch")
+    if traced:
+        raise ValueError("engine=triton cannot be differentiated, and an image requires grad; use auto or torch")
+    for form in forms:
+        if form.dtype not in _TRITON_DTYPES or form.channels not in (1, 3):
+            raise ValueError(
+                f"engine=triton renders uint8, float16, bfloat16 or float32 images of 1 or 3 channels; {form.where} is "
+                f"{form.dtype} with {form.channels} channels. Use engine=auto or torch"
+            )
+        if form.device != device:
+            raise ValueError(
+                f"engine=triton renders on a {device} device here, and {form.where} is on {form.device}; move the "
+                "batch, or use engine=auto. With TRITON_INTERPRET=1 in the environment it renders on the CPU, slowly"
             )
 
 
-def _entries(sample: Any) -> Iterable[tuple[Any, Any]]:
-    if isinstance(sample, Mapping):
-        return sample.items()
-    return zip(getattr(sample, "_fields", range(len(sample))), sample, strict=True)
-
-
-def _targets(name: Any, value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield what would have to move with the pixels, at any depth of a sample."""
-    if name in _TARGET_KEYS or type(value).__name__ in _TARGET_TENSORS:
-        yield name, value
-    elif isinstance(value, (Mapping, tuple, list)):
-        for inner, part in _entries(value):
-            yield from _targets(inner, part)
+def _tensor(image: Any) -> bool:
+    return isinstance(image, torch.Tensor)
 
 
 def _is_sample(entry: Any) -> bool:

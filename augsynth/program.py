@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from augsynth.transforms.base import (
     Transform,
 )
 from augsynth.transforms.color import Normalize
-from augsynth.transforms.combine import RandomApply
+from augsynth.transforms.combine import Dealer
 
 GEOMETRY, COLOR, ERASE, STANDALONE = 1, 2, 3, 4
 
@@ -41,7 +41,10 @@ class Node:
 
     def row(self, u: Array, strength: float) -> Array:
         """Return the op codes `(B, width)` of this transform and everything in it."""
-        if isinstance(self.transform, Composite):
+        if isinstance(self.transform, Dealer):
+            dealt = self.transform.deal(self.uniforms(u), strength)
+            ops = np.where(dealt > 0, dealt + (self.children[0].code - 1), 0)
+        elif isinstance(self.transform, Composite):
             rows = [child.row(u, strength) for child in self.children]
             ops = self.transform.arrange(rows, self.uniforms(u))
         else:
@@ -55,29 +58,30 @@ class Node:
         start = self.column + self.transform.gated
         return u[:, start : start + self.transform.draws]
 
-    def candidates(self) -> list[tuple[int, ...]]:
-        """Return which op codes can stand in each of the `width` slots."""
-        if isinstance(self.transform, Leaf):
-            return [(self.code,)]
-        parts = [child.candidates() for child in self.children]
-        if isinstance(self.transform, RandomApply):
-            return [slot for part in parts for slot in part]
-        union = tuple(sorted({code for part in parts for slot in part for code in slot}))
-        return [union] * self.width
+    def codes(self) -> list[int]:
+        """Return the op codes whose parameters this node draws."""
+        return [child.code for child in self.children] if isinstance(self.transform, Dealer) else [self.code]
+
+    def deal_params(self, codes: Array, u: Array, sizes: Array, strength: float) -> Array:
+        """Return the parameters `(R, k)` of the parts of this dealer that stand at `codes (R,)`."""
+        assert isinstance(self.transform, Dealer)
+        return self.transform.deal_params(codes - self.children[0].code, self.uniforms(u), sizes, strength)
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is known of a pipeline before anything is drawn.
 
-    leaves[i] has op code i + 1. slots and lanes are the Philox counters of one batch's single draw.
+    leaves[i] has op code i + 1. draws: what draws parameters, a leaf or the dealer of several. width: slots of a row of
+    op codes. slots and lanes are the Philox counters of one batch's single draw.
     """
 
     nodes: tuple[Node, ...]
     leaves: tuple[Node, ...]
     slots: tuple[int, ...]
     lanes: tuple[int, ...]
-    candidates: tuple[tuple[int, ...], ...]
+    width: int
+    draws: tuple[Node, ...]
     normalize: Normalize | None
     borders: tuple[Border, ...] = field(default=())
 
@@ -96,16 +100,21 @@ class Plan:
             if normalize is not None:
                 _check_after_normalize(name, transform)
             nodes.append(builder.node(name, transform))
-        candidates = tuple(slot for node in nodes for slot in node.candidates())
-        leaves = tuple(builder.leaves)
+        leaves, width = tuple(builder.leaves), sum(node.width for node in nodes)
         borders = {leaf.transform.border for leaf in leaves if isinstance(leaf.transform, Geometric)} - {None}
         ordered = tuple(sorted(borders, key=repr))
-        return cls(tuple(nodes), leaves, tuple(builder.slots), tuple(builder.lanes), candidates, normalize, ordered)  # type: ignore[arg-type]
+        counters = tuple(builder.slots), tuple(builder.lanes)
+        return cls(tuple(nodes), leaves, *counters, width, tuple(builder.draws), normalize, ordered)  # type: ignore[arg-type]
 
     @cached_property
     def kinds(self) -> Array:
         """Return the fuse class of each op code, 0 for op code 0."""
         return np.array([0, *(kind_of(leaf.transform) for leaf in self.leaves)])
+
+    @cached_property
+    def colors(self) -> tuple[int, ...]:
+        """Return which of `draws`, from 1, are colour steps with parameters of their own."""
+        return tuple(i for i, node in enumerate(self.draws, 1) if isinstance(node.transform, Color))
 
     @cached_property
     def moves(self) -> bool:
@@ -122,6 +131,29 @@ class Plan:
         return np.array([0, *(self.borders.index(border) + 1 if border else 0 for border in found)])
 
     @cached_property
+    def sources(self) -> Array:
+        """Return for each op code the position in `draws`, from 1, of what draws its parameters; 0 for op code 0."""
+        by_code = {code: i for i, node in enumerate(self.draws, 1) for code in node.codes()}
+        return np.array([0, *(by_code[code] for code in range(1, len(self.leaves) + 1))])
+
+    @cached_property
+    def same(self) -> Array:
+        """Return for each op code the lowest one whose transform is equal: both are rendered together."""
+        transforms = [leaf.transform for leaf in self.leaves]
+        return np.array([0, *(transforms.index(transform) + 1 for transform in transforms)])
+
+    @cached_property
+    def unsure(self) -> tuple[int, ...]:
+        """Return the op codes, lowest of equal ones, whose border matters for some samples only."""
+        geometric = ((i, n.transform) for i, n in enumerate(self.leaves, 1) if isinstance(n.transform, Geometric))
+        return tuple(sorted({int(self.same[i]) for i, transform in geometric if transform.may_stay_inside}))
+
+    @cached_property
+    def params(self) -> int:
+        """How many parameters the leaf that has most of them has."""
+        return max((leaf.transform.params for leaf in self.leaves), default=0)
+
+    @cached_property
     def opens(self) -> Array:
         """Tell for each op code whether it starts a run of its own."""
         return np.array([False, *(isinstance(n.transform, Geometric) and n.transform.opens_run for n in self.leaves)])
@@ -132,6 +164,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.leaves: list[Node] = []
+        self.draws: list[Node] = []
         self.slots: list[int] = []
         self.lanes: list[int] = []
 
@@ -140,12 +173,22 @@ class _Builder:
         blocks = -(-(transform.gated + transform.draws) // 4)
         self.slots += [slot_id(name)] * blocks
         self.lanes += range(blocks)
+        if isinstance(transform, Dealer):
+            parts = [self._leaf(f"{name}/{part}", child, column) for part, child in transform.parts().items()]
+            node = Node(name, transform, column, 0, tuple(parts), transform.width([1] * len(parts)))
+            self.draws.append(node)
+            return node
         if isinstance(transform, Composite):
             children = tuple(self.node(f"{name}/{part}", child) for part, child in transform.parts().items())
             width = transform.width([child.width for child in children])
             return Node(name, transform, column, 0, children, width)
         if isinstance(transform, Normalize):
             raise ValueError(f"{name}: Normalize is the pipeline's output stage and cannot stand inside a combinator")
+        leaf = self._leaf(name, transform, column)
+        self.draws.append(leaf)
+        return leaf
+
+    def _leaf(self, name: str, transform: Transform, column: int) -> Node:
         leaf = Node(name, transform, column, len(self.leaves) + 1, (), 1)
         self.leaves.append(leaf)
         return leaf
@@ -171,6 +214,8 @@ def _check_after_normalize(name: str, transform: Transform) -> None:
 
 def kind_of(transform: Transform) -> int:
     """Return the fuse class of a leaf. Raises TypeError for a transform of none."""
+    if isinstance(transform, Pixelwise) and transform.textured:
+        return STANDALONE
     for base, kind in (
         (Geometric, GEOMETRY),
         (Color, COLOR),
@@ -204,31 +249,60 @@ class Program:
         return result
 
 
-def draw(plan: Plan, rng: Rng, sizes: Array, strength: float = 1.0) -> Program:
+class Follower(Protocol):
+    """The boxes of a batch while it is drawn, for transforms that draw with an eye to them."""
+
+    def sampler(self, transform: Transform, rows: Any) -> Callable[[Array, Array, float], Array]:
+        """Return what takes the place of the transform's `sample_params` for these rows."""
+
+    def follow(self, transform: Transform, rows: Any, params: Array, sizes: Array) -> None:
+        """Move the rows' boxes as the transform does, given its parameters and the sizes before it."""
+
+
+def draw(plan: Plan, rng: Rng, sizes: Array, strength: float = 1.0, boxes: Follower | None = None) -> Program:
     """Draw the program of a batch whose images have `sizes (B, 2)`; looks at no pixel.
 
-    strength: 0 to 1, a factor on every range and every `p`. Raises ValueError naming a sample that is too small.
+    strength: 0 to 1, a factor on every range and every `p`. boxes: the samples' boxes, where a transform asks for them.
+    Raises ValueError naming a sample that is too small.
     """
     u = np.asarray(uniform_from_words(rng.words(plan.slots, plan.lanes)))
     parts = [node.row(u, strength) for node in plan.nodes]
-    count, width = len(rng), len(plan.candidates)
+    count, width = len(rng), plan.width
     ops = np.concatenate(parts, axis=1) if parts else np.zeros((count, 0), np.int64)
-    params = np.zeros((count, width, max((leaf.transform.params for leaf in plan.leaves), default=0)))
+    params = np.zeros((count, width, plan.params))
     at = np.empty((count, width + 1, 2))
     at[:, 0] = sizes
+    sources = plan.sources[ops]
+    for source in plan.colors:
+        # What colour draws does not depend on sizes: all slots where it may stand at once.
+        found, slots = (sources == source).nonzero()
+        if len(found):
+            node = plan.draws[source - 1]
+            drawn = node.transform.sample_params(node.uniforms(u[found]), sizes[found], strength)
+            params[found, slots, : drawn.shape[1]] = drawn
+            sources[found, slots] = 0
     for slot in range(width):
         at[:, slot + 1] = at[:, slot]
-        for code, rows in rows_by_code(ops[:, slot]):
-            leaf = plan.leaves[code - 1]
+        codes = ops[:, slot]
+        for source, rows in rows_by_code(sources[:, slot]):
+            node = plan.draws[source - 1]
             before = at[rows, slot]
             try:
-                drawn = leaf.transform.sample_params(leaf.uniforms(u[rows]), before, strength)
+                if isinstance(node.transform, Dealer):
+                    drawn = node.deal_params(codes[rows], u[rows], before, strength)
+                else:
+                    sample_params = boxes.sampler(node.transform, rows) if boxes else node.transform.sample_params
+                    drawn = sample_params(node.uniforms(u[rows]), before, strength)
             except RowError as error:
                 sample = int(np.arange(count)[rows][error.row])
-                raise ValueError(f"{leaf.name}: sample {sample} (index {rng.index[sample]}): {error}") from None
+                raise ValueError(f"{node.name}: sample {sample} (index {rng.index[sample]}): {error}") from None
             params[rows, slot, : drawn.shape[1]] = drawn
-            if isinstance(leaf.transform, Geometric):
-                at[rows, slot + 1] = leaf.transform.output_size(drawn, before)
+            if isinstance(node.transform, Geometric):
+                at[rows, slot + 1] = node.transform.output_size(drawn, before)
+        if boxes:
+            for code, rows in rows_by_code(codes):
+                leaf = plan.leaves[code - 1].transform
+                boxes.follow(leaf, rows, params[rows, slot, : leaf.params], at[rows, slot])
     return Program(plan, ops, params, at)
 
 

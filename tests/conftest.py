@@ -9,6 +9,9 @@ import torch
 
 # Figures are only written to files here, and a display may be missing.
 os.environ.setdefault("MPLBACKEND", "Agg")
+# The triton engine is tested on the CPU by its interpreter, which has to be chosen before anything imports triton.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

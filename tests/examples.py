@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import examples_blur
+import examples_boxcrop
 import examples_channels
 import examples_distort
 import examples_erase
@@ -89,7 +90,11 @@ EXAMPLES = {
     ],
     "RandomGrayscale": [{"p": 0.5}],
     "Normalize": [{"mean": (0.4,), "std": (0.2,)}],
-    "RandomErasing": [{"value": 0.4}, {"p": 0.9, "scale": (0.1, 0.6), "ratio": (0.2, 5.0)}],
+    "RandomErasing": [
+        {"value": 0.4},
+        {"p": 0.9, "scale": (0.1, 0.6), "ratio": (0.2, 5.0)},
+        {"p": 0.9, "value": "random"},
+    ],
     "OneOf": [{"transforms": [FLIP, JITTER, ROTATE], "weights": (1.0, 2.0, 3.0)}],
     "SomeOf": [{"transforms": {"flip": FLIP, "gray": GRAY, "turn": ROTATE}, "n": 2, "p": 0.8}],
     "RandomOrder": [{"transforms": [GRAY, JITTER, ROTATE]}],
@@ -150,7 +155,7 @@ BAD = {
             "p": PROBABILITY,
             "scale": [(0.9, 0.1), (0.5, 1.1), (-0.1, 0.5), 0.5],
             "ratio": RATIO,
-            "value": [*FILL, "random"],
+            "value": [*FILL, "noise"],
             "inplace": [True],
         },
     ),
@@ -163,10 +168,17 @@ BAD = {
 UNCHECKED = {"expand", "pad_if_needed", "antialias", "transforms"}
 
 
+def _scaled(value, unit):
+    if value is None or isinstance(value, str):
+        return value
+    return tuple(v * unit for v in value) if isinstance(value, tuple) else value * unit
+
+
 def build(name, arguments, dtype="float32"):
     """Make a transform from `EXAMPLES`, its fill in the units of `dtype`."""
     unit = 255 if dtype == "uint8" else 1
-    scaled = {k: v * unit if k in ("fill", "value") else v for k, v in arguments.items()}
+    kinds = ("fill", "value", "drop_value", *(("threshold", "addition") if "Solarize" in name else ()))
+    scaled = {k: _scaled(v, unit) if k in kinds else v for k, v in arguments.items()}
     return T.REGISTRY[name](**scaled)
 
 
@@ -212,7 +224,7 @@ def _check_resized_crop(t, params, sizes):
 
 
 def _check_erasing(t, params, sizes):
-    place, window = params[:, :2], params[:, 2:]
+    place, window = params[:, :2], params[:, 2:4]
     whole(params)
     inside(0, place, sizes - window)
     height, width = window[(window > 0).all(1)].T
@@ -238,6 +250,7 @@ RANGES = {
 
 _FAMILIES = (
     examples_blur,
+    examples_boxcrop,
     examples_channels,
     examples_distort,
     examples_erase,

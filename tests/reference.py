@@ -7,14 +7,18 @@ here again from the documented semantics, so that a fault in the library's own a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import reference_blur
+import reference_boxcrop
 import reference_channels
 import reference_distort
 import reference_moves
 import reference_noise
+import reference_policy
 import reference_resize
 import reference_tone
 import reference_weather
@@ -23,12 +27,17 @@ from reference_steps import ColorStep, Step
 
 STEPS: dict[str, Step] = {}
 COLORS: dict[str, ColorStep] = {}
+BORDERS: dict[str, Callable[..., Any]] = {}  # as `wanted_border`, by class name
+KINDS = {"RandomErasing": "erase", "AugMix": "mix"}  # by class name, what is neither geometry nor colour nor a step
+RESIZES = {"Resize"}  # classes that resize the whole image
 _FAMILIES = (
     reference_blur,
+    reference_boxcrop,
     reference_channels,
     reference_distort,
     reference_moves,
     reference_noise,
+    reference_policy,
     reference_resize,
     reference_tone,
     reference_weather,
@@ -37,6 +46,8 @@ for _family in _FAMILIES:
     STEPS |= _family.STEPS
     COLORS |= _family.COLORS
     PLACES |= _family.PLACES
+    BORDERS |= getattr(_family, "BORDERS", {})
+    RESIZES |= getattr(_family, "RESIZES", set())
 
 # How far from this reference an engine may be, in 1/255 of the value range: what each run of a pipeline adds to the
 # error, images of up to 640 pixels of pure noise included. A colour step multiplies what came before by its gain,
@@ -95,9 +106,12 @@ def steps_of(program, sample):
 
 def tolerance(pipeline, program, sample, size, engine, dtype):
     """Return the allowed error of one sample in 1/255, from `TOLERANCES` and what was drawn for it."""
-    column = "torch" if engine == "torch" else f"opencv {'uint8' if dtype == 'uint8' else 'float'}"
-    error = 0.0
-    for run in split_runs(steps_of(program, sample), size, pipeline.fuse):
+    column = "torch" if engine in ("torch", "triton") else f"opencv {'uint8' if dtype == 'uint8' else 'float'}"
+    return _error(steps_of(program, sample), size, column, pipeline.fuse, 0.0)
+
+
+def _error(steps, size, column, joined, error):
+    for run in split_runs(steps, size, joined):
         if run.kind == "geometry":
             ranks = [RANK[getattr(t, "interpolation", "nearest")] for t, _ in run.parts]
             antialias = all(getattr(t, "antialias", True) for t, _ in run.parts)
@@ -108,6 +122,10 @@ def tolerance(pipeline, program, sample, size, engine, dtype):
             for transform, params in run.parts:
                 error *= gain(transform, params)
             error += TOLERANCES["color"][column]
+        elif run.kind == "mix":
+            own, chains = reference_policy.chains_of(*run.parts[0])
+            found = [weight * _error(chain, size, column, joined, error) for weight, chain in chains]
+            error = own * error + sum(found) + 0.01
         elif run.kind == "alone":
             transform, params = run.parts[0]
             step = STEPS[type(transform).__name__]
@@ -147,27 +165,39 @@ def assert_agrees(pipeline, images, **key):
 
 def _render(pipeline, program, sample, pixels, white):
     doubt = np.zeros(pixels.shape[:2], bool)
-    for run in split_runs(steps_of(program, sample), pixels.shape[:2], pipeline.fuse):
-        if run.kind == "geometry":
-            pixels, doubt = _resample_run(run, pixels, doubt, white)
-        elif run.kind == "erase":
-            pixels = _erase(*run.parts[0], pixels)
-        elif run.kind == "alone":
-            transform, params = run.parts[0]
-            pixels = STEPS[type(transform).__name__].apply(transform, params, pixels, white)
-        elif pipeline.color == "exact":
-            for transform, params in run.parts:
-                pixels = exact_color(transform, params, pixels, white)
-        else:
-            for transform, params in run.parts:
-                pixels = linear_color(transform, params, pixels, white)
-            pixels = np.clip(pixels, 0, white)
+    exact = pipeline.color == "exact"
+    pixels, doubt = _render_steps(steps_of(program, sample), pixels, doubt, white, exact, pipeline.fuse)
     normalize = [t for t in pipeline.transforms.values() if type(t).__name__ == "Normalize"]
     if normalize:
         pixels = (pixels / white - np.array(normalize[0].mean)) / np.array(normalize[0].std)
     elif pipeline.dtype is not None:
         pixels = pixels / white * (255.0 if "uint8" in str(pipeline.dtype) else 1.0)
     return Expected(pixels, doubt)
+
+
+def _render_steps(steps, pixels, doubt, white, exact, joined):
+    for run in split_runs(steps, pixels.shape[:2], joined):
+        if run.kind == "geometry":
+            pixels, doubt = _resample_run(run, pixels, doubt, white)
+        elif run.kind == "erase":
+            pixels = _erase(*run.parts[0], pixels)
+        elif run.kind == "mix":
+            own, chains = reference_policy.chains_of(*run.parts[0])
+            done = [_render_steps(chain, pixels, doubt, white, exact, joined) for _, chain in chains]
+            pixels = own * pixels + sum(weight * part for (weight, _), (part, _) in zip(chains, done, strict=True))
+            doubt = np.any([doubt, *(part for _, part in done)], axis=0)
+        elif run.kind == "alone":
+            transform, params = run.parts[0]
+            pixels = STEPS[type(transform).__name__].apply(transform, params, pixels, white)
+        elif exact:
+            for transform, params in run.parts:
+                pixels = exact_color(transform, params, pixels, white)
+        else:
+            gray = np.full((1, 1, pixels.shape[2]), _luma(pixels, LUMA / LUMA.sum()).mean())
+            for transform, params in run.parts:
+                pixels, gray = (linear_color(transform, params, image, white, gray) for image in (pixels, gray))
+            pixels = np.clip(pixels, 0, white)
+    return pixels, doubt
 
 
 def split_runs(steps, size, joined=True):
@@ -178,10 +208,11 @@ def split_runs(steps, size, joined=True):
         border, opens = None, False
         if name in PLACES:
             kind = "geometry"
-            border, opens = wanted_border(transform, size)
+            border, opens = wanted_border(transform, params, size)
             size = place(transform, params, size)[1]
         else:
-            kind = "alone" if name in STEPS else "erase" if name == "RandomErasing" else "color"
+            kind = KINDS.get(name, "alone" if name in STEPS else "color")
+            kind = "alone" if getattr(transform, "value", None) == "random" else kind
         last = runs[-1] if runs else None
         same = last is not None and last.kind == kind and kind in ("geometry", "color") and joined and not opens
         if same and not (border and last.border and border != last.border):
@@ -192,9 +223,11 @@ def split_runs(steps, size, joined=True):
     return runs
 
 
-def wanted_border(transform, size):
+def wanted_border(transform, params, size):
     """Return what lies outside the image for this transform, or None where it never looks; and if it opens a canvas."""
     name = type(transform).__name__
+    if name in BORDERS:
+        return BORDERS[name](transform, params, size)
     if name in ("RandomRotation", "RandomAffine"):
         return ("constant", as_tuple(transform.fill)), False
     if name == "CenterCrop":
@@ -209,7 +242,8 @@ def _resample_run(run, pixels, doubt, white):
     matrix, size, rank, antialias, cut_first = np.eye(3), pixels.shape[:2], 0, True, False
     for transform, params in run.parts:
         name = type(transform).__name__
-        cut_first |= name == "RandomResizedCrop" or (name == "Resize" and size != pixels.shape[:2])
+        cut_first |= name in ("RandomResizedCrop", "RandomSizedBBoxSafeCrop")
+        cut_first |= name in RESIZES and size != pixels.shape[:2]
         step, size = place(transform, params, size)
         matrix = matrix @ step
         rank = max(rank, RANK[getattr(transform, "interpolation", "nearest")])
@@ -249,8 +283,11 @@ def exact_color(transform, params, pixels, white):
     return np.clip(params[0] * pixels + (1 - params[0]) * other, 0, white)
 
 
-def linear_color(transform, params, pixels, white):
-    """Apply one colour step of `color="linear"`: no clamp, luma weights that sum to 1, the hue turned in YIQ."""
+def linear_color(transform, params, pixels, white, middle):
+    """Apply one colour step of `color="linear"`: no clamp, luma weights that sum to 1, the hue turned in YIQ.
+
+    middle: what the steps before made of a gray image of the run's mean luma; a contrast turns about its luma.
+    """
     name, gray = type(transform).__name__, pixels.shape[2] == 1
     weights = LUMA / LUMA.sum()
     if name in COLORS:
@@ -260,7 +297,7 @@ def linear_color(transform, params, pixels, white):
     if name == "Brightness":
         return params[0] * pixels
     if name == "Contrast":
-        return params[0] * pixels + (1 - params[0]) * _luma(pixels, weights).mean()
+        return params[0] * pixels + (1 - params[0]) * _luma(middle, weights).mean()
     if name == "Saturation":
         return params[0] * pixels + (1 - params[0]) * _luma(pixels, weights)[:, :, None]
     if name == "RandomGrayscale":

@@ -224,9 +224,13 @@ def _mapped(matrix, size):
 
 
 def _taps(pixels, matrix, size, rank, mode, fill):
-    """Interpolate at the mapped centres; every tap outside the image is the border's."""
-    x, y = _mapped(matrix, size)
-    result = np.zeros((*size, pixels.shape[2]))
+    """Interpolate at the mapped centres."""
+    return read(pixels, *_mapped(matrix, size), rank, mode, fill)
+
+
+def read(pixels, x, y, rank, mode, fill):
+    """Interpolate `(H, W, C)` at continuous coordinates x, y `(h, w)`; every tap outside the image is the border's."""
+    result = np.zeros((*x.shape, pixels.shape[2]))
     for ty, wy in _footprint(y, rank):
         for tx, wx in _footprint(x, rank):
             result += (wy * wx)[:, :, None] * _pixel(pixels, ty, tx, mode, fill)
@@ -265,11 +269,13 @@ def _shrink(pixels, matrix, size, mode):
     bounds, shrinks = [], []
     middle = _jacobian(matrix, size[1] / 2, size[0] / 2)
     corners = np.array([_point(matrix, x, y) for x in (0, size[1]) for y in (0, size[0])])
+    # Beyond the horizon of a perspective nothing bounds what the output sees, and no slope says by how much to shrink.
+    seen, blind = _depths(matrix, size)
     for axis, n in ((1, h), (0, w)):
-        shrink = max(math.hypot(*middle[axis]) / STEP, 1.0)
+        shrink = 1.0 if blind else max(math.hypot(*middle[axis]) / STEP, 1.0)
         margin = 2 + math.ceil(shrink)
         low, high = math.floor(corners[:, axis].min()) - margin, math.ceil(corners[:, axis].max()) + margin
-        if mode in ("reflect", "symmetric"):
+        if mode in ("reflect", "symmetric") or not seen:
             low, high = 0, n
         low = min(max(low, 0), n - 1)
         bounds.append((low, min(max(high, low + 1), n)))
@@ -286,6 +292,12 @@ def _shrink(pixels, matrix, size, mode):
 def _point(matrix, x, y):
     px, py, pw = matrix @ [x, y, 1.0]
     return px / pw, py / pw
+
+
+def _depths(matrix, size):
+    """Tell whether all corners lie before a perspective's horizon, and whether the middle lies behind it."""
+    corners = [matrix[2] @ [x, y, 1.0] for x in (0, size[1]) for y in (0, size[0])]
+    return min(corners) >= 1e-6, matrix[2] @ [size[1] / 2, size[0] / 2, 1.0] < 1e-6
 
 
 def _jacobian(matrix, x, y):

@@ -83,10 +83,23 @@ WRONG = [
     (["compare", "augment=strog"], "no option 'strog' in group 'augment'; did you mean 'strong'? Valid: light, none"),
     (["compare", "stps=3"], "there is no key 'stps'; did you mean 'steps'? Valid: data, augment"),
     (["compare", "agument=strong"], "did you mean 'augment'"),
+    (["compare", "experimnt=quick"], "did you mean 'experiment'"),
     (["compare", "augment.transforms.rot.degrees=3"], "no key 'rot' in augment.transforms; Valid: affine, flip"),
     (["compare", "augment.transforms.affine.degres=3"], "in augment.transforms.affine; did you mean 'degrees'"),
     (["compare", "+augment.transforms.affine.degres=3"], "'degres'; did you mean 'degrees'? Valid: degrees, translate"),
     (["compare", "~augment.transforms.nope"], "no key 'nope' in augment.transforms"),
+    (["preview", "augment.transforms.affine.shaer=5"], "'shaer' in augment.transforms.affine; did you mean 'shear'?"),
+    (
+        ["preview", "augment.transforms.crop.scael=5"],
+        "did you mean 'scale'? Valid: _target_, size, scale, ratio, interp",
+    ),
+    (["preview", "augment.colour=linear"], "no key 'colour' in augment; did you mean 'color'? Valid: _target_, trans"),
+    (
+        ["preview", "augment.plan=3"],
+        "no key 'plan' in augment; Valid: _target_, transforms, seed, engine, color, dtype, fuse, keys, m",
+    ),
+    (["preview", "augment.transforms.crop.ratio.low=1"], "no key 'ratio' in augment.transforms.crop"),
+    (["preview", "~augment.transforms.crop.ratio"], "no key 'ratio' in augment.transforms.crop"),
     (["compare", "steps.more=3"], "steps is a value and has no key 'more'"),
     (["compare", "steps=abc"], "steps='abc' must be an integer, 1 or more"),
     (["compare", "seeds=0"], "seeds=0 must be an integer, 1 or more"),
@@ -114,6 +127,36 @@ def test_a_mistake_is_explained_without_a_traceback(call, arguments, message):
     assert message in err
     assert "Traceback" not in err
     assert os.environ.get("HYDRA_FULL_ERROR") is None
+
+
+# Arguments that exist, but that the files leave at their defaults: Hydra wants a + before them.
+ABSENT = [
+    ("compare", "augment.transforms.affine.shear=5", "+augment.transforms.affine.shear=5"),
+    ("preview", "augment.transforms.affine.fill=[1,2,3]", "'+augment.transforms.affine.fill=[1,2,3]'"),
+    ("preview", "augment.color=linear", "+augment.color=linear"),
+    ("compare", "generator.model.latent_dim=8", "+generator.model.latent_dim=8"),
+    ("compare", "model.width=16", "+model.width=16"),
+]
+
+
+@pytest.mark.parametrize(("command", "argument", "typed"), ABSENT, ids=[argument for _, argument, _ in ABSENT])
+def test_an_argument_that_the_configuration_leaves_at_its_default_says_what_to_type(call, command, argument, typed):
+    code, _, err = call(command, argument)
+    assert code == 1
+    assert f"which this configuration does not set yet; to set it, type {typed}\n" in err
+    assert "Valid:" not in err
+
+
+def test_what_the_hint_says_to_type_works(call, tmp_path):
+    arguments = [
+        "augment=light",
+        "data.image_size=32",
+        "+augment.color=linear",
+        "+augment.transforms.crop.antialias=false",
+    ]
+    code, _, err = call("preview", *arguments, "hydra.run.dir=here")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "here" / "preview.png").exists()
 
 
 def test_the_traceback_can_be_had(call, monkeypatch, tmp_path):

@@ -55,6 +55,34 @@ def test_a_wrong_name_lists_the_valid_ones():
         config.pipeline("standard", ["transforms.affine.degres=20"])
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("transforms.affine.shear=5", r"type \+transforms\.affine\.shear=5$"),
+        ("color=linear", r"type \+color=linear$"),
+        (
+            "transforms.affine.shaer=5",
+            r"no key 'shaer' in transforms.affine; did you mean 'shear'\? Valid: _target_, deg",
+        ),
+        ("transforms.rot.degrees=5", r"no key 'rot' in transforms; Valid: affine, flip, color, erase$"),
+        ("colour=linear", r"no key 'colour'; did you mean 'color'\? Valid: _target_, transforms, seed, engine, color"),
+        ("transforms.flip.p.x=5", r"transforms.flip.p is a value and has no key 'x'$"),
+        ("~transforms.affine.shear", r"no key 'shear' in transforms.affine"),
+    ],
+)
+def test_a_wrong_override_of_a_pipeline_says_what_would_be_right(override, message):
+    with pytest.raises(ConfigError, match=message):
+        config.pipeline("standard", ["transforms.affine.degrees=20", override])
+
+
+def test_the_arguments_of_a_target_are_its_own_and_those_it_hands_on():
+    names = config.parameters("augsynth.generators.LatentSMOTE")
+    assert names[:4] == ("image_shape", "num_classes", "neighbors", "latent_dim")
+    assert "options" not in names
+    assert config.parameters("torchvision.models.resnet18") == ("weights", "progress")
+    assert config.parameters("my_missing.Net") == ()
+
+
 def test_a_pipeline_can_be_had_inside_a_hydra_application():
     from hydra.core.global_hydra import GlobalHydra
 

@@ -1,12 +1,23 @@
-"""What runs on a GPU gives what the CPU gives. Run with `pytest -m cuda`."""
+"""What runs on a GPU gives what the CPU gives, waits for nothing, and starts few kernels. Run with `pytest -m cuda`."""
 
 from __future__ import annotations
 
+import random
+from typing import Any
+
 import pytest
 import torch
+from examples import EXAMPLES, build, noise, pictures
+from reference import assert_agrees
+from test_fusion import random_transform
 
 import augsynth as ag
+from augsynth import Pipeline
 from augsynth import transforms as T
+from augsynth.fuse import fuse
+from augsynth.images import Form
+from augsynth.program import STANDALONE, kind_of, walk
+from augsynth.transforms.base import Leaf
 
 pytestmark = pytest.mark.cuda
 RECIPE = [
@@ -16,6 +27,38 @@ RECIPE = [
     T.ColorJitter(0.4, 0.4, 0.4, 0.1),
     T.RandomErasing(),
 ]
+MASKS = [torch.uint8, torch.int16, torch.int32, torch.int64, torch.bool]
+
+
+class OnDevice:
+    """A pipeline whose images travel to the GPU and back."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.pipeline, name)
+
+    def __call__(self, images: list[torch.Tensor], **key: Any) -> list[torch.Tensor]:
+        return [out.cpu() for out in self.pipeline([image.cuda() for image in images], **key)]
+
+
+def batch(count: int = 8, channels: int = 3) -> torch.Tensor:
+    return torch.stack([noise((60, 75), channels, "uint8", i) for i in range(count)])
+
+
+def cases() -> list[Any]:
+    """List what the kernel renders by itself."""
+    found = []
+    for name, examples in EXAMPLES.items():
+        for i, arguments in enumerate(examples):
+            leaves = [part for _, part in walk("", build(name, arguments)) if isinstance(part, Leaf)]
+            if not any(kind_of(leaf) == STANDALONE for leaf in leaves):
+                found.append(pytest.param(name, arguments, id=f"{name}-{i}"))
+    return found
+
+
+# --- the torch engine -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("color", ["exact", "linear"])
@@ -34,3 +77,132 @@ def test_a_uint8_batch_on_the_gpu_stays_within_a_rounding_step() -> None:
         ag.Pipeline(pipeline.transforms, engine="torch")(x, index=range(8)) for x in (images, images.cuda())
     )
     assert (on_gpu.cpu().int() - on_cpu.int()).abs().max() <= 1
+
+
+# --- the triton engine ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("dtype", "color"), [("uint8", "exact"), ("float32", "linear")])
+@pytest.mark.parametrize(("name", "arguments"), cases())
+def test_the_kernel_agrees_with_the_float64_reference(
+    name: str, arguments: dict[str, Any], dtype: str, color: str, channels: int
+) -> None:
+    transform = build(name, arguments, dtype)
+    needs = [part.channels for _, part in walk("", transform) if getattr(part, "channels", ())]
+    if any(channels not in allowed for allowed in needs):
+        pytest.skip(f"{name} does not take {channels} channels")
+    pipeline = Pipeline([transform], seed=1, engine="triton", color=color)
+    assert_agrees(OnDevice(pipeline), pictures(channels, dtype), index=[11, 5, 8, 2])
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_random_pipelines_on_the_gpu_agree_with_the_reference(number: int) -> None:
+    r = random.Random(number)
+    dtype, channels = r.choice(["uint8", "float32"]), r.choice([1, 3, 3])
+    transforms = [random_transform(r, 255 if dtype == "uint8" else 1) for _ in range(r.randrange(1, 6))]
+    pipeline = Pipeline(transforms, seed=number, engine="triton", color=r.choice(["exact", "linear"]))
+    images = [noise((r.randrange(20, 60), r.randrange(20, 60)), channels, dtype, i) for i in range(4)]
+    assert_agrees(OnDevice(pipeline), images, index=[3, 1, 4, 15])
+
+
+@pytest.mark.parametrize("color", ["exact", "linear"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.uint8])
+def test_the_kernel_equals_the_torch_engine(color: str, dtype: torch.dtype) -> None:
+    images = batch().cuda()
+    mine, theirs = (
+        Pipeline(RECIPE, engine=engine, color=color, dtype=dtype)(images, index=range(8)).float()
+        for engine in ("triton", "torch")
+    )
+    near = {torch.uint8: 1.0, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}.get(dtype, 1e-4)
+    torch.testing.assert_close(mine, theirs, atol=near + 1e-4 * (dtype != torch.uint8), rtol=0)
+
+
+def test_layouts_and_sizes_give_the_bits_of_each_image_alone() -> None:
+    pipeline = Pipeline(RECIPE, seed=3, engine="triton")
+    images = batch().cuda()
+    together = pipeline(images, index=range(8))
+    assert torch.equal(together, pipeline(images.to(memory_format=torch.channels_last), index=range(8)))
+    assert torch.equal(together, pipeline(images, index=range(8)))
+    for i in range(8):
+        assert torch.equal(pipeline(images[i], index=i), together[i])
+    mixed = [images[0], images[1, :, 5:, 7:], images[2, :1]]
+    alone = [pipeline(image, index=i) for i, image in enumerate(mixed)]
+    assert all(torch.equal(a, b) for a, b in zip(pipeline(mixed, index=range(3)), alone, strict=True))
+
+
+def test_engine_auto_chooses_triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    launches = count_launches(monkeypatch)
+    Pipeline(RECIPE)(batch().cuda(), index=range(8))
+    assert launches == [2]
+    Pipeline([T.RandomRotation(9)])(batch().cuda().float().div(255).requires_grad_(), index=range(8))
+    assert launches == [2]
+
+
+def count_launches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    from augsynth.engines import triton_kernel
+
+    counts, inner = [0], triton_kernel.render
+
+    class Counting:
+        def __getitem__(self, grid: Any) -> Any:
+            counts[0] += 1
+            return inner[grid]
+
+    monkeypatch.setattr(triton_kernel, "render", Counting())
+    return counts
+
+
+def test_a_call_starts_two_kernels_and_one_copy() -> None:
+    pipeline = Pipeline([*RECIPE, T.Normalize((0.5,) * 3, (0.2,) * 3)], engine="triton", dtype=torch.bfloat16)
+    images = batch(32).cuda()
+    pipeline(images, index=range(32))
+    activities = [torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=activities) as profile:
+        pipeline(images, index=range(32))
+        torch.cuda.synchronize()
+    names = [event.name for event in profile.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+    assert len([name for name in names if "memcpy" not in name.lower()]) == 2, names
+    assert len([name for name in names if "memcpy" in name.lower()]) == 1, names
+
+
+@pytest.mark.parametrize("steps", [RECIPE, [T.ColorJitter(0.2), T.RandomRotation(9), T.Pad(2, 7), T.RandomErasing()]])
+def test_a_call_never_waits_for_the_device(steps: list[Any]) -> None:
+    pipeline = Pipeline(steps, engine="triton", dtype=torch.float16)
+    images = batch().cuda()
+    pipeline(images, index=range(8))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        pipeline(images, index=range(8, 16))
+        pipeline(list(images), index=range(8, 16))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_a_graph_is_replayed_with_new_parameters_on_new_images() -> None:
+    from augsynth.engines.triton import Recorded
+
+    normalize = T.Normalize((0.5,) * 3, (0.2,) * 3)
+    pipeline = Pipeline([*RECIPE, normalize], seed=2, engine="triton", dtype=torch.bfloat16)
+    recorded = Recorded(pipeline._output(Form.of(batch()[0], "")), True)
+    for epoch in range(6):
+        images = torch.stack([noise((60, 75), 3, "uint8", 100 * epoch + i) for i in range(8)]).cuda()
+        program = pipeline.draw([(60, 75)] * 8, index=range(8), epoch=epoch)
+        out = recorded.render(list(images), fuse(program, exact_color=True))
+        assert torch.equal(out, pipeline(images, index=range(8), epoch=epoch))
+    assert len(recorded._recordings) <= 2
+
+
+@pytest.mark.parametrize("dtype", MASKS)
+def test_masks_on_the_gpu_are_those_of_the_torch_engine(dtype: torch.dtype) -> None:
+    from augsynth.engines.triton import warp_masks
+
+    crop = [T.RandomRotation(25, fill=0.0), T.RandomCrop((40, 50))]
+    pipeline = Pipeline(crop, seed=1)
+    masks = (torch.randint(0, 9, (4, 60, 75), generator=torch.Generator().manual_seed(0))).to(dtype)
+    [run] = fuse(pipeline.draw([(60, 75)] * 4, index=range(4)), exact_color=True)
+    moved = torch.stack(warp_masks(masks.cuda(), run)).cpu()
+    assert moved.dtype == dtype
+    shares = masks[:, None].float() / 9
+    expected = Pipeline(crop, seed=1, engine="torch")(shares, index=range(4))
+    assert (moved.float() != (expected[:, 0] * 9).round()).float().mean() < 0.005

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import torch
 from examples import noise
+from PIL import Image
+from torchvision import transforms as v1
 from torchvision import tv_tensors
+from torchvision.transforms import v2
 
 from augsynth import Pipeline, Rng
 from augsynth import transforms as T
@@ -23,11 +26,22 @@ def flip(engine="auto", **arguments):
     return Pipeline({"flip": FLIP}, engine=engine, **arguments)
 
 
+def mixing():
+    return Pipeline([T.AugMix()])
+
+
 def hwc(image):
     return image.permute(1, 2, 0).numpy()
 
 
+def albumentations(name):
+    """Return an instance of a class that albumentations seems to have; importing it takes seconds."""
+    return type(name, (), {"__module__": "albumentations.augmentations.some.place"})()
+
+
 GOOD = noise((9, 14))
+NO = "not a transform of augsynth.transforms"
+HAS = "; augsynth.transforms has a Random"
 
 
 @over_engines
@@ -74,6 +88,40 @@ def test_what_is_not_an_image_is_described(image, error, message):
         flip()(image, index=5)
 
 
+LAST = r"Tensor\(9, 14, {}\) .*looks like \(H, W, C\); tensors are \(C, H, W\), .*image.permute\(2, 0, 1\).*0, 3, 1, 2"
+FIRST = r"ndarray\({}\) .*looks like \(C, H, W\); arrays are \(H, W, C\), .*transpose\(1, 2, 0\).*\(0, 2, 3, 1\)"
+STACK = r"ndarray\({}\) .*looks like \(B, H, W\), .*give array\[:, :, :, None\].*tensor \(C, H, W\)"
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (torch.zeros(9, 14, 3), LAST.format(3)),
+        (torch.zeros(9, 14, 1, dtype=torch.uint8), LAST.format(1)),
+        (torch.zeros(2, 9, 14, 4), LAST.format(4)),
+        (tv_tensors.Image(torch.zeros(2, 9, 14, 3)), LAST.format(3)),
+        (np.zeros((3, 40, 50), np.uint8), FIRST.format("3, 40, 50")),
+        (np.zeros((2, 1, 28, 28), np.float32), FIRST.format("1, 28, 28")),
+        (np.zeros((4, 40, 50), np.uint8), FIRST.format("4, 40, 50")),
+        (np.zeros((64, 28, 28), np.uint8), STACK.format("64, 28, 28")),
+        (np.zeros((10, 8, 8), np.float32), STACK.format("10, 8, 8")),
+        (np.zeros((16, 240, 320), np.uint8), STACK.format("16, 240, 320")),
+    ],
+    ids=lambda value: "x".join(map(str, value.shape)) if hasattr(value, "shape") else "",
+)
+def test_a_layout_that_is_clearly_another_one_says_how_to_convert(image, message):
+    index = range(len(image)) if image.ndim == 4 else 0
+    with pytest.raises(ValueError, match=r"sample 0 \(index 0\): " + message):
+        flip()(image, index=index)
+
+
+def test_a_pil_mode_that_is_unknown_names_mode_and_sample(monkeypatch):
+    image = Image.new("LAB", (4, 3))
+    monkeypatch.setattr(image, "_mode", "XYZ")
+    with pytest.raises(TypeError, match=r"sample 1 \(index 8\): PIL mode XYZ is not supported; convert it to RGB or L"):
+        flip()([Image.new("RGB", (4, 3)), image], index=[7, 8])
+
+
 def test_a_batch_has_one_dtype():
     with pytest.raises(TypeError, match=r"sample 1 \(index 1\) is torch.float32 and sample 0 .* is torch.uint8"):
         flip()([noise((4, 4), 3, "uint8"), noise((4, 4))], index=[0, 1])
@@ -110,21 +158,21 @@ def test_strength_lies_between_zero_and_one(strength):
     ],
     ids=lambda extra: next(iter(extra)),
 )
-def test_geometry_refuses_targets_that_would_stay_behind(extra):
+def test_targets_that_would_stay_behind_are_refused(extra):
     sample = {"image": GOOD, **extra}
-    with pytest.raises(TypeError, match="this pipeline moves pixels, but cannot move"):
-        flip()(sample, index=0)
-    with pytest.raises(TypeError, match="this pipeline moves pixels"):
-        Pipeline([T.RandomApply([FLIP])])([sample, sample], index=[0, 1])
+    with pytest.raises(TypeError, match=r"sample 0 \(index 3\): '.* cannot follow aug_mix: where AugMix moves"):
+        mixing()(sample, index=3)
+    with pytest.raises(TypeError, match=r"cannot follow random_apply/aug_mix"):
+        Pipeline([T.RandomApply([T.AugMix()])])([sample, sample], index=[0, 1])
     out = Pipeline([T.ColorJitter(0.3)])(sample, index=0)
     assert list(out) == list(sample)
 
 
-def test_geometry_refuses_targets_in_tuples_and_namedtuples_too():
-    with pytest.raises(TypeError, match="cannot move 1"):
-        flip()((GOOD, tv_tensors.Mask(torch.zeros(9, 14))), index=0, key=0)
-    with pytest.raises(TypeError, match="cannot move 'mask'"):
-        flip()(Masked(GOOD, torch.zeros(9, 14)), index=0, key="image")
+def test_targets_that_would_stay_behind_are_refused_in_tuples_and_namedtuples_too():
+    with pytest.raises(TypeError, match=r"'1' \(Mask\(9, 14\) torch.float32\) cannot follow aug_mix"):
+        mixing()((GOOD, tv_tensors.Mask(torch.zeros(9, 14))), index=0)
+    with pytest.raises(TypeError, match=r"'mask' \(Tensor\(9, 14\) torch.float32\) cannot follow aug_mix"):
+        mixing()(Masked(GOOD, torch.zeros(9, 14)), index=0, key="image")
 
 
 @over_engines
@@ -135,7 +183,7 @@ def test_colour_needs_one_or_three_channels(engine):
             flip(engine)(image, index=0)
         return
     assert torch.equal(flip(engine)(image, index=0), image.flip(2))
-    with pytest.raises(ValueError, match=r"sample 0 \(index 0\): needs 1 or 3 channels, not 4"):
+    with pytest.raises(ValueError, match=r"sample 0 \(index 0\): color_jitter/brightness needs 1 or 3 channels, not 4"):
         Pipeline([T.ColorJitter(0.2)], engine=engine)(image, index=0)
 
 
@@ -146,23 +194,51 @@ def test_a_fill_for_another_number_of_channels_is_named(engine, transform):
         Pipeline({"it": transform}, engine=engine)(noise((9, 14), 1, "uint8"), index=0)
 
 
-def test_geometry_refuses_targets_at_any_depth():
-    pipeline, image = Pipeline([T.RandomHorizontalFlip()]), noise((9, 14), 3)
-    for sample in ((image, {"boxes": torch.zeros(1, 4)}), {"image": image, "target": [{"bbox": (0, 0, 1, 1)}]}):
-        with pytest.raises(TypeError, match=r"cannot move '(bbox|boxes)'"):
-            pipeline(sample, index=0)
+TARGET_KEYS = ("mask", "masks", "boxes", "bbox", "bboxes", "keypoints", "segmentation")
+TARGETS = [
+    tv_tensors.Mask(torch.zeros(9, 14)),
+    tv_tensors.BoundingBoxes([[0, 0, 1, 1]], format="XYXY", canvas_size=(9, 14)),
+    tv_tensors.KeyPoints([[0, 0]], canvas_size=(9, 14)),
+]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda entry: (GOOD, entry),
+        lambda entry: [GOOD, [entry]],
+        lambda entry: {"image": GOOD, "target": entry},
+        lambda entry: (GOOD, ([7, {"a": entry}],)),
+        lambda entry: {"image": GOOD, "target": [(entry, 7)]},
+    ],
+)
+def test_targets_that_would_stay_behind_are_refused_at_any_depth(wrap):
+    for name in TARGET_KEYS:
+        with pytest.raises(TypeError, match=rf"[.']{name}' \(a list of \(list\)\) cannot follow aug_mix"):
+            mixing()(wrap({name: [[0, 0, 1, 1]]}), index=0)
+    for target in TARGETS:
+        with pytest.raises(TypeError, match=rf"' \({type(target).__name__}.*\) cannot follow aug_mix"):
+            mixing()(wrap([target]), index=0)
+
+
+def test_the_image_itself_may_have_a_targets_name():
+    assert torch.equal(flip()({"mask": GOOD, "label": 7}, index=0, key="mask")["mask"], GOOD.flip(2))
 
 
 def test_the_opencv_engine_does_not_drop_gradients_silently():
-    with pytest.raises(ValueError, match="engine=opencv cannot be differentiated"):
-        Pipeline([T.RandomHorizontalFlip()], engine="opencv")(noise((9, 14), 3).float().requires_grad_(), index=0)
+    for images in ([GOOD.clone().requires_grad_()], [GOOD, GOOD.clone().requires_grad_()]):
+        with pytest.raises(ValueError, match="engine=opencv cannot be differentiated, and an image requires grad"):
+            flip("opencv")(images, index=range(len(images)))
 
 
 @over_engines
-@pytest.mark.parametrize(("dtype", "fill", "white"), [("uint8", 256, 255), ("float32", 128, 1)])
+@pytest.mark.parametrize(("dtype", "fill", "white"), [("uint8", 256, 255), ("float32", 128, 1), ("float32", 1.01, 1)])
 def test_a_fill_that_no_pixel_can_have_is_named(engine, dtype, fill, white):
-    with pytest.raises(ValueError, match=rf"it has a fill of {fill}; torch.{dtype} goes from 0 to {white}"):
-        Pipeline({"it": T.RandomRotation(45, fill=fill)}, engine=engine)(noise((9, 14), 1, dtype), index=0)
+    for given in (fill, (0, 0, fill)):
+        with pytest.raises(ValueError, match=rf"it has a fill of {fill}; torch.{dtype} goes from 0 to {white}"):
+            Pipeline({"it": T.RandomRotation(45, fill=given)}, engine=engine)(noise((9, 14), 3, dtype), index=0)
+    corner = Pipeline([T.Pad(1, (0, 0, white))], engine=engine)(noise((9, 14), 3, dtype), index=0)[:, 0, 0]
+    assert corner.tolist() == [0, 0, white]
 
 
 @over_engines
@@ -215,6 +291,39 @@ def test_bad_arguments_of_a_pipeline_are_named(arguments, error, message):
 def test_what_is_no_transform_is_named(transforms, error, message):
     with pytest.raises(error, match=message):
         Pipeline(transforms)
+
+
+@pytest.mark.parametrize(
+    ("transforms", "message"),
+    [
+        (
+            [FLIP, v2.RandomHorizontalFlip()],
+            f"entry 1 is torchvision's RandomHorizontalFlip, {NO}{HAS}HorizontalFlip with",
+        ),
+        ({"a": v1.CenterCrop(4)}, f"'a' is torchvision's CenterCrop, {NO}; augsynth.transforms has a CenterCrop with"),
+        (
+            [v2.RandomErasing],
+            f"entry 0 is torchvision's class RandomErasing, {NO}; give an instance, not the class{HAS}",
+        ),
+        ([v2.Lambda(str)], f"entry 0 is torchvision's Lambda, {NO}$"),
+        (v2.Compose([v2.Lambda(str)]), "got torchvision's Compose$"),
+        (
+            v2.RandomErasing(),
+            f"got torchvision's RandomErasing{HAS}Erasing with torchvision's arguments$",
+        ),
+        ([albumentations("Affine")], f"entry 0 is albumentations' Affine, {NO}$"),
+        (
+            [albumentations("RandomCrop")],
+            f"albumentations' RandomCrop, {NO}{HAS}Crop with torchvision's arguments$",
+        ),
+        (albumentations("Compose"), "got albumentations' Compose$"),
+    ],
+)
+def test_a_transform_of_another_library_says_what_stands_for_it(transforms, message):
+    with pytest.raises(TypeError, match=message):
+        Pipeline(transforms)
+    with pytest.raises(TypeError, match=message):
+        T.OneOf(transforms)
 
 
 def test_bytes_cannot_hold_normalized_values():

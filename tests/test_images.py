@@ -55,6 +55,12 @@ def test_pil_images_come_back_as_pil_images(engine, mode):
     assert np.array_equal(np.array(out), np.array(image)[:, ::-1])
 
 
+def _premultiplied(colors, alpha):
+    """Return colours `(H, W, C)` times alpha / 255, as PIL rounds it."""
+    product = np.atleast_3d(colors).astype(np.int64) * alpha[:, :, None] + 128
+    return (((product >> 8) + product) >> 8).astype(np.uint8)
+
+
 def pil(mode):
     """Return a PIL image of a mode, and what it should be read as: (H, W, C) uint8, or floats in [0, 1]."""
     rgb = hwc(noise((9, 14), 3, "uint8"))
@@ -67,7 +73,15 @@ def pil(mode):
     if mode == "LA":
         expected = np.rint(gray * (alpha / np.float32(255))).astype(np.uint8)
         return Image.fromarray(np.dstack([gray, alpha])), np.repeat(expected[:, :, None], 3, 2)
-    if mode in ("P", "CMYK", "YCbCr", "HSV"):
+    if mode == "La":
+        return Image.fromarray(np.dstack([gray, alpha])).convert("La"), _premultiplied(gray, alpha)[:, :, [0, 0, 0]]
+    if mode == "RGBa":
+        return Image.fromarray(np.dstack([rgb, alpha])).convert("RGBa"), _premultiplied(rgb, alpha)
+    if mode == "PA":
+        image = Image.fromarray(rgb).convert("P").convert("PA")
+        image.putalpha(Image.fromarray(np.where(alpha > 99, np.uint8(255), np.uint8(0))))
+        return image, np.where(alpha[:, :, None] > 99, np.array(image.convert("RGB")), 0)
+    if mode in ("P", "CMYK", "YCbCr", "HSV", "RGBX"):
         image = Image.fromarray(rgb).convert(mode)
         return image, np.array(image.convert("RGB"))
     if mode == "transparent P":
@@ -77,9 +91,9 @@ def pil(mode):
         return image, np.where(expected[:, :, 3:] == 0, 0, expected[:, :, :3])
     if mode == "1":
         return Image.fromarray(gray > 100), np.where(gray > 100, 255, 0).astype(np.uint8)[:, :, None]
-    if mode == "I;16":
-        values = gray.astype(np.uint16) * 257
-        return Image.fromarray(values), (gray / 255)[:, :, None]
+    if mode.startswith("I;16"):
+        values = gray.astype(">u2" if mode == "I;16B" else "<u2" if mode == "I;16L" else "=u2") * 257
+        return Image.frombytes(mode, (14, 9), values.tobytes()), (gray / 255)[:, :, None]
     if mode == "I":
         return Image.fromarray(gray.astype(np.int32) * 257), (gray / 255)[:, :, None]
     assert mode == "F"
@@ -87,6 +101,7 @@ def pil(mode):
 
 
 PIL_MODES = ["RGBA", "opaque RGBA", "LA", "P", "transparent P", "CMYK", "YCbCr", "HSV", "1", "I;16", "I", "F"]
+PIL_MODES += ["La", "RGBa", "RGBX", "PA", "I;16B", "I;16L", "I;16N"]
 
 
 @over_engines
@@ -171,3 +186,19 @@ def test_a_batch_that_ends_in_one_size_is_contiguous_and_one_that_does_not_is_a_
     turned = Pipeline([T.RandomRotation(60, expand=True)])(batch, index=range(4))
     assert isinstance(turned, list)
     assert len({image.shape for image in turned}) > 1
+
+
+@pytest.mark.parametrize(
+    "shape", [(16, 4, 4), (8, 30, 5), (2, 40, 3), (3, 40, 1), (64, 28, 28), (13, 1, 9), (16, 8, 4)]
+)
+def test_a_tensor_may_have_any_number_of_channels(shape):
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(flip()(image, index=0), image.flip(2))
+    assert torch.equal(flip()(image[None], index=[0]), image[None].flip(3))
+
+
+@pytest.mark.parametrize("shape", [(9, 14, 13), (11, 11, 200), (217, 51, 20), (217, 20, 51), (40, 40, 40), (5, 6, 6)])
+def test_an_array_may_have_any_number_of_channels(shape):
+    array = np.random.default_rng(0).random(shape).astype(np.float32)
+    assert np.array_equal(flip()(array, index=0), array[:, ::-1])
+    assert np.array_equal(flip()(array[None], index=[0]), array[None, :, ::-1])

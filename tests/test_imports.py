@@ -16,8 +16,9 @@ ROOT = Path(augsynth.__file__).parent
 LAYERS = [
     {"errors", "rng", "batch", "provenance"},
     {"transforms"},
-    {"program", "fuse", "images"},
+    {"program", "runs", "fuse", "images"},
     {"engines"},
+    {"boxes", "finding", "masks", "points", "target_values", "targets"},
     {"pipeline"},
     {"data"},
     {"generators", "quality"},

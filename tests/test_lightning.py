@@ -4,6 +4,7 @@ import copy
 import itertools
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -354,7 +355,6 @@ def test_the_batch_is_augmented_on_the_gpu() -> None:
 
 def test_targets_that_would_stay_behind_are_refused() -> None:
     images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
-    with pytest.raises(TypeError, match="cannot move 'boxes'"):
-        AugmentOnDevice(Pipeline([T.RandomHorizontalFlip()])).augment(
-            {"image": images, "boxes": torch.zeros(1, 4)}, None
-        )
+    batch = {"image": images, "boxes": [torch.zeros(1, 4)] * 2, "index": torch.arange(2)}
+    with pytest.raises(TypeError, match=r"'boxes' .* cannot follow aug_mix"):
+        AugmentOnDevice(Pipeline([T.AugMix()])).augment(batch, SimpleNamespace(current_epoch=0))

@@ -16,9 +16,11 @@ from torch.utils.data import (
     Dataset,
     Subset,
 )
+from toy import Own
 
 from augsynth import transforms as T
 from augsynth.data.sampler import KeyedLoader, KeyedSampler, loader
+from augsynth.data.synthetic import SyntheticDataset
 from augsynth.data.wrap import collate, wrap
 from augsynth.errors import SampleError
 from augsynth.pipeline import Pipeline
@@ -286,6 +288,14 @@ def test_a_dataset_that_is_not_wrapped_is_refused(data: Any) -> None:
         loader(Pictures(), BATCH)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="wrap the Subset, not what is in it"):
         loader(Subset(data, [0]), BATCH)  # type: ignore[arg-type]
+
+
+def test_a_mixed_dataset_is_refused_with_the_way_to_load_it() -> None:
+    mixed = SyntheticDataset(Own(), 6)
+    with pytest.raises(TypeError, match=r"got SyntheticDataset; .*give ag\.wrap\(dataset, ag\.Pipeline\(\[\]\)\)"):
+        loader(mixed, BATCH)  # type: ignore[arg-type]
+    images, labels = next(iter(loader(wrap(mixed, Pipeline([])), BATCH)))
+    assert (images.shape, labels.tolist()) == ((2, 1, 8, 8), [0, 0])
 
 
 def test_an_empty_dataset_is_refused() -> None:

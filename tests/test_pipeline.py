@@ -260,7 +260,7 @@ def test_explain_names_runs_engine_and_keys():
     text = Pipeline(steps, color="linear").explain()
     assert text == (
         "warp[random_resized_crop, random_horizontal_flip] -> color[color_jitter] -> erase[random_erasing] -> "
-        "normalize (engine opencv on CPU, torch elsewhere, linear color, "
+        "normalize (engine opencv on CPU, triton on CUDA, torch elsewhere, linear color, "
         "keys from torch's generator unless ag.loader or index= brings them)"
     )
 

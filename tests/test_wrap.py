@@ -170,6 +170,12 @@ def test_negative_and_out_of_range_indices_behave_like_the_base(pipeline: Pipeli
     assert len(list(data)) == 6  # iteration by __getitem__ ends at the IndexError
 
 
+def test_a_slice_is_refused_with_the_way_to_take_a_part(pipeline: Pipeline) -> None:
+    data = wrap(Pictures(), pipeline)
+    with pytest.raises(TypeError, match=r"by index, not by slice.*Subset\(dataset, range\(len\(dataset\)\)\[1:3\]\)"):
+        data[1:3]  # type: ignore[index]
+
+
 def test_iteration_over_a_subset_is_keyed_by_the_place_in_the_subset(pipeline: Pipeline) -> None:
     image, _ = wrap(Subset(Pictures(), [4, 2]), pipeline)[KeyedIndex(1)]
     assert torch.equal(image, pipeline.images([Image.fromarray(picture(2))], Rng.of(3, 1))[0])
@@ -268,12 +274,12 @@ def test_mixed_channels_are_told_apart_from_mixed_sizes() -> None:
         collate([(torch.zeros(3, 4, 4), 0), (torch.zeros(1, 4, 4), 1)])
 
 
-@pytest.mark.parametrize("geometry", [True, False])
-def test_a_mask_is_not_left_behind_by_pixels_that_move(geometry: bool) -> None:
+@pytest.mark.parametrize("mixed", [True, False])
+def test_a_mask_is_not_left_behind_by_pixels_that_move(mixed: bool) -> None:
     data = [{"image": Image.fromarray(picture(0)), "mask": torch.zeros(9, 7)}]
-    augmented = wrap(data, Pipeline([T.RandomHorizontalFlip() if geometry else T.ColorJitter(0.4)]))
-    if geometry:
-        with pytest.raises(TypeError, match="cannot move 'mask'"):
+    augmented = wrap(data, Pipeline([T.AugMix() if mixed else T.ColorJitter(0.4)]))
+    if mixed:
+        with pytest.raises(TypeError, match=r"'mask' .* cannot follow aug_mix"):
             augmented[0]
     else:
         assert augmented[0]["mask"].shape == (9, 7)

@@ -11,6 +11,7 @@ from torch import distributed
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data.distributed import DistributedSampler
 
+from augsynth.data.synthetic import BlendedDataset, SyntheticDataset
 from augsynth.data.wrap import AugmentedDataset, collate
 from augsynth.rng import KeyedIndex, Rng
 
@@ -316,6 +317,8 @@ def _check_dataset(dataset: Any) -> None:
         hint = ""
         if isinstance(getattr(dataset, "dataset", None), AugmentedDataset):
             hint = f"; wrap the {type(dataset).__name__}, not what is in it: it would lose the keys"
+        elif isinstance(dataset, (BlendedDataset, SyntheticDataset)):
+            hint = "; to load it without augmentation, give ag.wrap(dataset, ag.Pipeline([]))"
         raise TypeError(f"loader needs a dataset from wrap(dataset, pipeline), got {type(dataset).__name__}{hint}")
     if not len(dataset):
         raise ValueError(f"the dataset {type(dataset.dataset).__name__} is empty: there is nothing to load")

@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from augsynth.batch import Path, find_image, get_image, is_image, set_image
+from augsynth.batch import Path, find_image, get_image, is_image, is_pil, set_image
+from augsynth.data import parcel, slots
 from augsynth.errors import SampleError
+from augsynth.finding import Keys, Place, Rules, get_entry, places_of, put_entries
 from augsynth.rng import KeyedIndex, Rng
 
 if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
+    from augsynth.targets import Targets
 
 
 class SampleList(list[Any]):
     """The samples of one batch, which also knows the batch's images where they are stacked already.
 
     path: where the image stands in a sample. images: `(B, C, H, W)`, of which the samples hold rows, or None where the
-    images ended in different sizes. indices: the samples' indices in the dataset, for error messages.
+    images ended in different sizes. indices: the samples' indices in the dataset, for error messages. places: where
+    masks, boxes and what goes with them stand, and which of them are never stacked.
     """
 
-    def __init__(self, samples: Iterable[Any], path: Path, images: torch.Tensor | None, indices: Sequence[int]) -> None:
+    def __init__(
+        self,
+        samples: Iterable[Any],
+        path: Path,
+        images: torch.Tensor | None,
+        indices: Sequence[int],
+        places: Sequence[Place] = (),
+    ) -> None:
         super().__init__(samples)
-        self.path, self.images, self.indices = path, images, indices
+        self.path, self.images, self.indices, self.places = path, images, indices, places
 
 
 class AugmentedDataset(Dataset[Any]):
@@ -37,32 +50,44 @@ class AugmentedDataset(Dataset[Any]):
     call. Attributes such as `classes` are those of the wrapped dataset.
     """
 
-    def __init__(self, dataset: Any, pipeline: Pipeline, key: Path = None) -> None:
-        self.dataset, self.pipeline, self.key = dataset, pipeline, key
+    def __init__(self, dataset: Any, pipeline: Pipeline, key: Path = None, keys: Keys | None = None) -> None:
+        self.dataset, self.pipeline, self.key, self.keys = dataset, pipeline, key, keys
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
-        return self.__getitems__([index])[0]
+        if isinstance(index, slice):
+            bounds = (index.start, index.stop) if index.step is None else (index.start, index.stop, index.step)
+            part = ":".join("" if n is None else str(n) for n in bounds)
+            raise TypeError(
+                "a wrapped dataset is read by index, not by slice; take a part of the dataset and wrap that: "
+                f"wrap(torch.utils.data.Subset(dataset, range(len(dataset))[{part}]), pipeline)"
+            )
+        return self._load([index], nullcontext)[0]
 
     def __getitems__(self, indices: Sequence[int]) -> SampleList:
         """Read and augment the samples of one batch; PyTorch's DataLoader calls this where it exists."""
         if not len(indices):
             return SampleList([], self.key, None, [])
+        return self._load(indices, slots.lending)
+
+    def _load(self, indices: Sequence[int], memory: Callable[[], AbstractContextManager[None]]) -> SampleList:
         samples = self._read(indices)
-        path = find_image(samples[0], self.key)
-        for sample in samples:
-            self.pipeline.check_targets(sample, path)
-        before = [get_image(sample, path) for sample in samples]
-        images = self._augment(before, indices)
+        rules = self.pipeline.rules if self.keys is None else replace(self.pipeline.rules, keys=self.keys)
+        path = find_image(samples[0], rules.image if self.key is None else self.key)
+        with memory():
+            images, targets = self._augment(samples, path, indices, rules)
         stacked = images if isinstance(images, torch.Tensor) else None
-        rows = [set_image(sample, path, image) for sample, image in zip(samples, images, strict=True)]
-        return SampleList(rows, path, stacked, indices)
+        parts = images if stacked is None else parcel.rows(stacked)
+        rows = [set_image(sample, path, image) for sample, image in zip(samples, parts, strict=True)]
+        if targets is not None:
+            rows = [targets.put(i, row, True) for i, row in enumerate(rows)]
+        return SampleList(rows, path, stacked, indices, places_of(samples[0], path, rules))
 
     def __getattr__(self, name: str) -> Any:
         # Unpickling asks for special methods before `dataset` is there: answering from it would never end.
-        if name.startswith("__") or name in ("dataset", "pipeline", "key"):
+        if name.startswith("__") or name in ("dataset", "pipeline", "key", "keys"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.dataset, name)
 
@@ -85,38 +110,51 @@ class AugmentedDataset(Dataset[Any]):
         return self._read_each(indices)
 
     def _read_each(self, indices: Sequence[int]) -> list[Any]:
-        samples = []
-        for index in indices:
-            with self._named(index, "read"):
+        samples: list[Any] = []
+        try:
+            for index in indices:
                 samples.append(self.dataset[index])
+        except Exception as error:
+            self._fail(indices[len(samples)], "read", error)
         return samples
 
-    def _augment(self, images: list[Any], indices: Sequence[int]) -> Any:
+    def _augment(
+        self, samples: list[Any], path: Path, indices: Sequence[int], rules: Rules
+    ) -> tuple[Any, Targets | None]:
+        images = [get_image(sample, path) for sample in samples]
         rng = rng_of(self.pipeline.seed, indices)
+        targets = self.pipeline.find_targets(samples, [path] * len(samples), indices, rules)
         try:
-            return self.pipeline.images(images, rng)
+            return self._render(images, rng, targets), targets
         except Exception:
             for row, index in enumerate(indices):
-                with self._named(index, "augmented"):
-                    self.pipeline.images(images[row : row + 1], rng[row : row + 1])
+                one = slice(row, row + 1)
+                try:
+                    targets = self.pipeline.find_targets(samples[one], [path], [index], rules)
+                    self._render(images[one], rng[one], targets)
+                except Exception as error:
+                    self._fail(index, "augmented", error)
             raise
 
-    @contextmanager
-    def _named(self, index: int, what: str) -> Iterator[None]:
+    def _render(self, images: list[Any], rng: Rng, targets: Targets | None) -> Any:
+        # A pipeline of the user's own may not know of targets, and meets none then.
+        return (
+            self.pipeline.images(images, rng) if targets is None else self.pipeline.images(images, rng, targets=targets)
+        )
+
+    def _fail(self, index: int, what: str, error: Exception) -> NoReturn:
         """Name the sample in whatever error arises; an index out of range stays an IndexError, which ends iteration."""
-        try:
-            yield
-        except Exception as error:
-            if isinstance(error, IndexError) and not -len(self) <= index < len(self):
-                raise
-            raise SampleError(f"sample {int(index)} could not be {what}: {_reason(error)}") from error
+        if isinstance(error, IndexError) and not -len(self) <= index < len(self):
+            raise error
+        raise SampleError(f"sample {int(index)} could not be {what}: {_reason(error)}") from error
 
 
-def wrap(dataset: Any, pipeline: Pipeline, *, key: Path = None) -> AugmentedDataset:
-    """Return `dataset` with its images augmented by `pipeline`.
+def wrap(dataset: Any, pipeline: Pipeline, *, key: Path = None, keys: Keys | None = None) -> AugmentedDataset:
+    """Return `dataset` with its images augmented by `pipeline`, and masks, boxes and keypoints moved with them.
 
     dataset: map-style (`__len__` and `__getitem__`); its samples are images, tuples, named tuples or dicts.
-    key: position, field or dict key of the image, where a sample leaves it open, such as `(image, mask)`.
+    key: position, field or dict key of the image, where a sample leaves it open. keys: what all entries are, such as
+    ("image", "mask") for pairs of two images; by default the pipeline's own.
     Raises: TypeError for anything else, such as an IterableDataset or a DataLoader.
     """
     if isinstance(dataset, (IterableDataset, DataLoader, Mapping, str, bytes)) or not (
@@ -128,25 +166,41 @@ def wrap(dataset: Any, pipeline: Pipeline, *, key: Path = None) -> AugmentedData
         )
     if not (hasattr(pipeline, "images") and hasattr(pipeline, "seed")):
         raise TypeError(f"wrap: the second argument must be an augsynth.Pipeline, got {type(pipeline).__name__}")
-    return AugmentedDataset(dataset, pipeline, key)
+    return AugmentedDataset(dataset, pipeline, key, keys)
 
 
 def collate(samples: Sequence[Any]) -> Any:
     """Collate like PyTorch's `default_collate`, but take a wrapped dataset's batch of images as it is: no second stack.
 
+    Boxes and what goes with them are lists of one tensor per sample; masks and keypoints are stacked where they fit.
     Raises: ValueError naming sizes and samples where the images ended in different sizes.
     """
-    if not isinstance(samples, SampleList):
-        _check_sizes(samples, _path_of(samples[0]) if len(samples) else None, None)
-        return default_collate(list(samples))
-    if samples.images is None:
-        _check_sizes(samples, samples.path, samples.indices)
-        return default_collate(list(samples))
-    if samples.path is None:
-        return samples.images
-    # An int in the image's place costs nothing to collate and gives the structure that default_collate gives.
-    rest = default_collate([set_image(sample, samples.path, 0) for sample in samples])
-    return set_image(rest, samples.path, samples.images)
+    if isinstance(samples, SampleList):
+        path, images, indices, places = samples.path, samples.images, samples.indices, samples.places
+    else:
+        path, images, indices = _path_of(samples[0]) if len(samples) else None, None, None
+        places = places_of(samples[0], path, Rules()) if len(samples) else ()
+    if images is None:
+        _check_sizes(samples, path, indices)
+    elif path is None:
+        return parcel.post(images)
+    else:
+        # An int in the image's place costs nothing to collate and gives the structure that default_collate gives.
+        samples = [set_image(sample, path, 0) for sample in samples]
+    aside = {place: _together([get_entry(sample, place) for sample in samples], apart) for place, apart in places}
+    if aside:
+        samples = [put_entries(sample, dict.fromkeys(aside, 0)) for sample in samples]
+    rest = parcel.collate(list(samples))
+    rest = put_entries(rest, aside) if aside else rest
+    return parcel.post(rest if images is None else set_image(rest, path, images))
+
+
+def _together(values: list[Any], apart: bool) -> Any:
+    """Stack targets where they fit, else return the list, as tensors where they were arrays or PIL masks."""
+    arrays = [np.array(value) if is_pil(value) else value for value in values]
+    tensors = [torch.from_numpy(value) if isinstance(value, np.ndarray) else value for value in arrays]
+    alike = len({tuple(getattr(tensor, "shape", (0,))) for tensor in tensors}) == 1
+    return tensors if apart or not alike else parcel.collate(tensors)
 
 
 def rng_of(seed: int, indices: Sequence[int]) -> Rng:

@@ -17,11 +17,12 @@ from augsynth.engines.opencv_color import ColorSteps, State, luma_weights, mean_
 from augsynth.engines.opencv_geometry import Warps, cast_fill, to_float
 from augsynth.engines.opencv_steps import Finish, table_of
 from augsynth.engines.output import Output
-from augsynth.runs import BILINEAR, COPY, WARP, Colors, Geometry, Run
+from augsynth.runs import BILINEAR, COPY, NEAREST, WARP, Alone, Colors, Geometry, Mixed, Run
 from augsynth.transforms.base import Array, Border
 
 # Above this many pixels per image a batch falls out of the cache between two calls.
 LARGEST = 64 * 64
+_FEW = 4  # states that are written one by one: together they save nothing
 
 
 def fits(shape: Sequence[int], runs: Sequence[Run], sizes: Array) -> bool:
@@ -65,11 +66,40 @@ class _Batch:
         elif everyone and isinstance(run, Colors):
             self._color_exact(run) if exact else self._color_linear(run)
         else:
-            self._one_by_one(run, exact)
+            self._some(run, exact)
 
-    def _one_by_one(self, run: Run, exact: bool) -> None:
+    def _some(self, run: Run, exact: bool) -> None:
+        """Render a run: those of its samples that are still bytes in the batch together, where there is a way."""
+        rows = run.rows.tolist()
+        within = [i for i, row in enumerate(rows) if row not in self.states]
+        if self.pixels.dtype == np.uint8 and within:
+            chosen = run.rows[within]
+            if isinstance(run, Geometry) and len(within) == len(rows) and self._nearest(run):
+                return
+            if isinstance(run, Alone) and not isinstance(run, Mixed):
+                done = run.transform.apply_levels(self.pixels[chosen], run.params[within])
+                if done is not None:
+                    self.pixels[chosen] = done
+                    rows = [row if row in self.states else -1 for row in rows]
+        self._one_by_one(run, rows, exact)
+
+    def _nearest(self, run: Geometry) -> bool:
+        """Copy pixels to where they go; False where some samples need more than that, or end in another size."""
+        copied = (run.path == COPY) | ((run.path == WARP) & (run.interpolation == NEAREST))
+        if not copied.all() or (run.size != self.pixels.shape[1:3]).any():
+            return False
+        warps = Warps(run, self.white)
+        moved = [warps.render(image, i) for i, image in enumerate(self.pixels[run.rows])]
+        self.pixels[run.rows] = np.concatenate(moved).reshape(len(moved), *moved[0].shape)
+        return True
+
+    def _one_by_one(self, run: Run, rows: Sequence[int], exact: bool) -> None:
+        if max(rows) < 0:
+            return
         table = table_of(run, self.white, exact)
-        for i, row in enumerate(run.rows.tolist()):
+        for i, row in enumerate(rows):
+            if row < 0:
+                continue
             state = self.states.pop(row, None) or State(self.pixels[row], self.channels)
             table.apply(state, i)
             pixels = state.pixels
@@ -178,10 +208,28 @@ class _Batch:
             if output.is_integer and values.dtype != torch.uint8:
                 values = values.round_().clamp_(0, 255)
             into.copy_(values)
+        self._finish_states(batch, output, scale.tolist(), offset.tolist())
+        return batch
+
+    def _finish_states(self, batch: torch.Tensor, output: Output, gains: list[float], biases: list[float]) -> None:
+        """Write the samples that left the batch over their rows; bytes under one map for all channels together."""
+        alike = [row for row, state in self.states.items() if state.matrix is None and state.pixels.dtype == np.uint8]
+        if output.is_integer or self.channels == 1 or len(alike) < _FEW:
+            alike = []
+        elif alike:
+            states = [self.states.pop(row) for row in alike]
+            rows, (height, width) = torch.tensor(alike), states[0].pixels.shape[:2]
+            scale, shift = torch.tensor([(s.scale, s.shift) for s in states], dtype=torch.float64).T[:, :, None, None]
+            tall = np.concatenate([state.pixels for state in states])
+            for channel, plane in enumerate(cv2.split(tall)):
+                gain, bias = gains[channel], biases[channel]
+                values = torch.from_numpy(plane).view(-1, height, width).to(torch.float32)
+                values.mul_((gain * scale).to(torch.float32)).add_((gain * shift + bias).to(torch.float32))
+                values.clamp_(bias, gain * self.white + bias)
+                batch[rows, channel] = values.to(batch.dtype)
         stage = Finish(self.channels, output)
         for row, state in self.states.items():
             stage.write(state, batch[row])
-        return batch
 
 
 def _transformed(pixels: Array, matrices: Array) -> Array:

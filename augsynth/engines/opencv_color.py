@@ -55,6 +55,8 @@ class State:
 
     def settle(self, white: float) -> None:
         """Apply what is pending."""
+        if self.matrix is None and not self.clamp and self.scale == 1.0 and self.shift == 0.0:
+            return
         matrix = self.pending
         if matrix is not None:
             self.pixels, self.owned = cv2.transform(to_float(self.pixels), matrix), True

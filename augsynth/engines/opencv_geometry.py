@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -23,6 +24,7 @@ _CV_BORDERS = {
     "symmetric": cv2.BORDER_REFLECT,
 }
 _CV_INTERPOLATIONS = {NEAREST: cv2.INTER_NEAREST, BILINEAR: cv2.INTER_LINEAR, BICUBIC: cv2.INTER_CUBIC}
+_MANY = 1 << 14  # numbers: from here on torch converts bytes faster than numpy
 _HALF, _BACK = np.eye(3), np.eye(3)
 _HALF[:2, 2], _BACK[:2, 2] = 0.5, -0.5
 
@@ -43,6 +45,8 @@ class Warps:
         self.flips = [_flip_code(y, x) for y, x in zip(run.flip_y.tolist(), run.flip_x.tolist(), strict=True)]
         self.matrix, self.borders = run.matrix, run.borders
         self.projective = (run.matrix[:, 2, :2] != 0).any(1).tolist()
+        slanted = np.abs(run.matrix[:, [0, 1, 2, 2], [1, 0, 0, 1]]).sum(1) >= 1e-12
+        self.grid = ((run.interpolation == NEAREST) & ~slanted).tolist()
         # cv2 counts from pixel centres, we from pixel edges.
         self.centered = run.matrix[:, :2].copy()
         self.centered[:, :, 2] += run.matrix[:, :2, :2].sum(2) * 0.5 - 0.5
@@ -82,11 +86,12 @@ class Warps:
         (full_h, full_w), (h, w) = self.full[i], self.size[i]
         m, border, kind = self.matrix[i], self.borders[i], self.kind[i]
         source = pixels[top:bottom, left:right]
-        if kind == NEAREST and abs(m[0, 1]) + abs(m[1, 0]) + abs(m[2, 0]) + abs(m[2, 1]) < 1e-12:
+        if self.grid[i]:
             return _nearest_grid(source, m, (h, w), border)
         channels = 3 if pixels.ndim == 3 else 1
-        if channels == 3:
-            # cv2 warps 1 and 4 channels with SIMD, 3 without: 2.4 times slower.
+        widened = channels == 3 and kind != NEAREST
+        if widened:
+            # cv2 warps 1 and 4 channels with SIMD, 3 without: 2.4 times slower where it interpolates.
             source = cv2.cvtColor(source, cv2.COLOR_RGB2RGBA)
         if (full_h, full_w) != (bottom - top, right - left):
             source = antialiased(source, full_h, full_w, False)
@@ -96,7 +101,7 @@ class Warps:
             result = cv2.warpPerspective(source, _BACK @ m @ _HALF, (w, h), None, flags, mode, fill)
         else:
             result = cv2.warpAffine(source, self.centered[i], (w, h), None, flags, mode, fill)
-        if channels == 3:
+        if widened:
             result = cv2.cvtColor(result, cv2.COLOR_RGBA2RGB)
         return self._bounded(result) if kind == BICUBIC else result
 
@@ -120,6 +125,8 @@ def to_float(pixels: Array) -> Array:
     """Return float32 with the same values."""
     if pixels.dtype == np.float32:
         return pixels
+    if pixels.size < _MANY:
+        return pixels.astype(np.float32)
     result = np.empty(pixels.shape, np.float32)
     # 11 us against 20 us for numpy's strided copy.
     torch.from_numpy(result).copy_(torch.from_numpy(pixels))
@@ -183,7 +190,7 @@ def window(pixels: Array, box: Sequence[int], border: Border) -> Array:
         ys, xs = border_index(top, bottom, height, border.mode), border_index(left, right, width, border.mode)
         return np.asarray(pixels[ys[:, None], xs])
     y0, y1, x0, x1 = max(top, 0), min(bottom, height), max(left, 0), min(right, width)
-    fill = tuple(np.atleast_1d(cast_fill(border.fill, pixels)).tolist())
+    fill = _border_value(border.fill, pixels.dtype == np.uint8)
     if y0 >= y1 or x0 >= x1:
         result = np.empty((bottom - top, right - left, *pixels.shape[2:]), pixels.dtype)
         result[...] = cast_fill(border.fill, pixels)
@@ -191,6 +198,13 @@ def window(pixels: Array, box: Sequence[int], border: Border) -> Array:
     # Thirty times faster than to broadcast three numbers over all pixels.
     sides = (y0 - top, bottom - y1, x0 - left, right - x1)
     return np.asarray(cv2.copyMakeBorder(pixels[y0:y1, x0:x1], *sides, cv2.BORDER_CONSTANT, value=fill))
+
+
+@lru_cache(maxsize=256)
+def _border_value(fill: tuple[float, ...], whole: bool) -> tuple[float, ...]:
+    """Return a fill as OpenCV takes it, for each channel."""
+    values = np.clip(np.rint(fill), 0, 255) if whole else np.asarray(fill)
+    return tuple(np.broadcast_to(values, (max(len(fill), 4),)).tolist())
 
 
 def cast_fill(fill: tuple[float, ...], pixels: Array) -> Any:

@@ -14,13 +14,13 @@ import torch
 import torch.nn.functional as F
 
 from augsynth.engines.output import Output, fill_values
-from augsynth.fuse import BICUBIC, BILINEAR, COPY, NEAREST, RESIZE, WARP, Alone, Colors, Erasing, Geometry, Run
+from augsynth.fuse import BICUBIC, COPY, RESIZE, WARP, Alone, Colors, Erasing, Geometry, Mixed, Run
 from augsynth.transforms.base import Array, Border
 from augsynth.transforms.color import LUMA
+from augsynth.transforms.sampling import CPU_CHUNK, sample
 
 Group = tuple[Array, torch.Tensor]
-# A warp of a whole batch on the CPU falls out of the cache: four times slower than four images at a time.
-_CPU_CHUNK = 4
+_HORIZON = 1e-9  # a homography's third coordinate
 
 
 def render(images: Sequence[torch.Tensor], runs: Sequence[Run], output: Output, exact: bool) -> list[torch.Tensor]:
@@ -28,11 +28,7 @@ def render(images: Sequence[torch.Tensor], runs: Sequence[Run], output: Output, 
 
     Samples of equal size are rows of one `(B, C, h, w)` batch.
     """
-    groups = _grouped(images)
-    for run in runs:
-        where = np.full(len(images), -1)
-        where[run.rows] = np.arange(len(run.rows))
-        groups = [done for group in groups for done in _apply(run, where, group, output.white, exact)]
+    groups = _through(runs, _grouped(images), len(images), output.white, exact)
     finished = [(rows, _finish(pixels, output)) for rows, pixels in groups]
     result: list[torch.Tensor] = [torch.empty(0)] * len(images)
     if len({tuple(pixels.shape[1:]) for _, pixels in finished}) == 1 and len(finished) > 1:
@@ -43,6 +39,15 @@ def render(images: Sequence[torch.Tensor], runs: Sequence[Run], output: Output, 
         for row, image in zip(rows.tolist(), pixels, strict=True):
             result[row] = image
     return result
+
+
+def _through(runs: Sequence[Run], groups: list[Group], count: int, white: float, exact: bool) -> list[Group]:
+    """Render runs over the groups of a batch of `count` samples."""
+    for run in runs:
+        where = np.full(count, -1)
+        where[run.rows] = np.arange(len(run.rows))
+        groups = [done for group in groups for done in _apply(run, where, group, white, exact)]
+    return groups
 
 
 def _grouped(images: Sequence[torch.Tensor]) -> list[Group]:
@@ -69,10 +74,29 @@ def _apply(run: Run, where: Array, group: Group, white: float, exact: bool) -> l
         rows, pixels, position = rows[hit], pixels[_index(np.flatnonzero(hit), pixels)], position[hit]
     if isinstance(run, Geometry):
         return rest + _geometry(run, rows, pixels, position, white)
+    if isinstance(run, Mixed):
+        return [*rest, (rows, _mixed(run, pixels, position, white, exact))]
     if isinstance(run, Alone):
         return [*rest, (rows, run.transform.apply(pixels, run.params[position], white))]
     paint: Callable[..., torch.Tensor] = _erase if isinstance(run, Erasing) else _exact if exact else _linear
     return [*rest, (rows, paint(run, pixels, position, white))]
+
+
+def _mixed(run: Mixed, pixels: torch.Tensor, position: Array, white: float, exact: bool) -> torch.Tensor:
+    """Add up `(R, C, H, W)` and its chains, all chains of a sample side by side in one batch."""
+    width = run.weights.shape[1] - 1
+    chains = (position[:, None] * width + np.arange(width)).reshape(-1)
+    start = [(chains, pixels.repeat_interleave(width, 0))]
+    groups = _through(run.runs, start, width * len(run.rows), white, exact)
+    rows = np.concatenate([found for found, _ in groups])
+    order = np.argsort(rows)
+    place = order[np.searchsorted(rows, chains, sorter=order)]
+    done = torch.cat([part for _, part in groups])[_index(place, pixels)].reshape(len(pixels), width, *pixels.shape[1:])
+    weights = _tensor(run.weights[position], pixels)[:, :, None, None, None]
+    result = weights[:, 0] * pixels
+    for k in range(width):
+        result = result + weights[:, k + 1] * done[:, k]
+    return result.clamp(0.0, white)
 
 
 def _index(positions: Array, like: torch.Tensor) -> torch.Tensor:
@@ -156,7 +180,7 @@ def warp(
 
     bounds: top, left, bottom, right of the readable pixels per sample. Gathers only, so it can be differentiated twice.
     """
-    step = _CPU_CHUNK if pixels.device.type == "cpu" else len(pixels)
+    step = CPU_CHUNK if pixels.device.type == "cpu" else len(pixels)
     parts = [
         _warp_chunk(pixels[i : i + step], matrix[i : i + step], size, bounds[i : i + step], mode, fill, kind)
         for i in range(0, len(pixels), step)
@@ -173,51 +197,11 @@ def _warp_chunk(
     at_x, at_y = (m[:, i, 0] * x + m[:, i, 1] * y + m[:, i, 2] for i in (0, 1))
     if np.any(matrix[:, 2, :2] != 0):
         depth = m[:, 2, 0] * x + m[:, 2, 1] * y + m[:, 2, 2]
+        # On the horizon itself a quotient would be infinite, and its fraction not a number.
+        depth = torch.where(depth.abs() < _HORIZON, _HORIZON, depth)
         at_x, at_y = at_x / depth, at_y / depth
-    column, weights_x = _taps(at_x, kind)
-    line, weights_y = _taps(at_y, kind)
-    limits = torch.from_numpy(bounds.astype(np.int64)).to(pixels.device)[:, :, None, None]
-    flat = pixels.flatten(2)
-    value = _tensor(np.asarray(fill), pixels)[None, :, None]
-    result = pixels.new_zeros(())
-    columns = [_bounded(column + i, limits[:, 1], limits[:, 3], mode) for i in range(len(weights_x))]
-    for dy, weight_y in enumerate(weights_y):
-        ys, inside_y = _bounded(line + dy, limits[:, 0], limits[:, 2], mode)
-        for (xs, inside_x), weight_x in zip(columns, weights_x, strict=True):
-            index = (ys * pixels.shape[3] + xs).flatten(1)[:, None].expand(-1, pixels.shape[1], -1)
-            tap = flat.gather(2, index)
-            if mode == "constant":
-                tap = torch.where((inside_y & inside_x).flatten(1)[:, None], tap, value)
-            result = result + tap * (weight_y * weight_x).flatten(1)[:, None]
-    return result.reshape(*result.shape[:2], *size)
-
-
-def _taps(at: torch.Tensor, kind: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Return the first pixel of the footprint around continuous coordinates, and the weight of each following one."""
-    if kind == NEAREST:
-        return at.floor().long(), [torch.ones_like(at)]
-    at = at - 0.5
-    base = at.floor()
-    t = at - base
-    if kind == BILINEAR:
-        return base.long(), [1 - t, t]
-    a = -0.75  # as OpenCV and torch use without antialiasing
-    near = [((a + 2) * d - (a + 3)) * d * d + 1 for d in (t, 1 - t)]
-    far = [((a * d - 5 * a) * d + 8 * a) * d - 4 * a for d in (t + 1, 2 - t)]
-    return base.long() - 1, [far[0], near[0], near[1], far[1]]
-
-
-def _bounded(
-    index: torch.Tensor, low: torch.Tensor, high: torch.Tensor, mode: str
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Bring pixel numbers into [low, high) by the border mode; also tell which were inside."""
-    inside = (index >= low) & (index < high)
-    size = high - low
-    if mode in ("reflect", "symmetric"):
-        period = (2 * size - 2).clamp(min=1) if mode == "reflect" else 2 * size
-        folded = torch.remainder(index - low, period)
-        index = low + torch.where(folded < size, folded, (period if mode == "reflect" else period - 1) - folded)
-    return torch.minimum(torch.maximum(index, low), high - 1), inside
+    limits = torch.from_numpy(bounds.astype(np.int64)).to(pixels.device)
+    return sample(pixels, at_x, at_y, limits, mode, fill, kind)
 
 
 def _matrix(pixels: torch.Tensor, a: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:

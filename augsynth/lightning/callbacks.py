@@ -55,17 +55,23 @@ class AugmentOnDevice(pl.Callback):
 
     def augment(self, batch: Any, trainer: Any) -> Any:
         """Return the batch with its images augmented; same structure, nothing is changed in place."""
-        path = _find_images(batch, self.key)
-        self.pipeline.check_targets(batch, path)
+        rules = self.pipeline.rules
+        path = _find_images(batch, rules.image if self.key is None else self.key)
         images = get_image(batch, path)
-        result = self.pipeline.images(images, self._rng(batch, len(images), trainer))
-        if not isinstance(result, torch.Tensor):
-            sizes = ", ".join(sorted({" x ".join(map(str, image.shape)) for image in result}))
-            raise ValueError(
-                f"AugmentOnDevice: the batch ended in different sizes ({sizes}); end the pipeline with one size "
-                "(Resize((h, w)), RandomResizedCrop, CenterCrop)"
-            )
-        return set_image(batch, path, result)
+        rng = self._rng(batch, len(images), trainer)
+        targets = self.pipeline.find_targets([batch], [path], rng.index.tolist(), rules, len(images))
+        # Several views of a batch are several batches, and each must be one.
+        views = getattr(self.pipeline, "batches", None)
+        result = views(images, rng) if views else self.pipeline.images(images, rng, targets=targets)
+        for part in (result.values() if isinstance(result, dict) else result) if views else [result]:
+            if not isinstance(part, torch.Tensor):
+                sizes = ", ".join(sorted({" x ".join(map(str, image.shape)) for image in part}))
+                raise ValueError(
+                    f"AugmentOnDevice: the batch ended in different sizes ({sizes}); end the pipeline with one size "
+                    "(Resize((h, w)), RandomResizedCrop, CenterCrop)"
+                )
+        batch = set_image(batch, path, result)
+        return batch if targets is None else targets.put(0, batch, True)
 
     def _release(self) -> None:
         if self._hook is not None:

@@ -2,6 +2,7 @@
 
 from augsynth.transforms import (
     blur,
+    boxcrop,
     channels,
     color,
     combine,
@@ -9,14 +10,18 @@ from augsynth.transforms import (
     distort,
     erase,
     geometry,
+    jpeg,
     noise,
     policy,
     resize,
+    sharpen,
     tone,
+    turns,
     weather,
 )
 from augsynth.transforms.base import Transform
 from augsynth.transforms.blur import *  # noqa: F403
+from augsynth.transforms.boxcrop import *  # noqa: F403
 from augsynth.transforms.channels import *  # noqa: F403
 from augsynth.transforms.color import *  # noqa: F403
 from augsynth.transforms.combine import *  # noqa: F403
@@ -24,21 +29,28 @@ from augsynth.transforms.crop import *  # noqa: F403
 from augsynth.transforms.distort import *  # noqa: F403
 from augsynth.transforms.erase import *  # noqa: F403
 from augsynth.transforms.geometry import *  # noqa: F403
+from augsynth.transforms.jpeg import *  # noqa: F403
 from augsynth.transforms.noise import *  # noqa: F403
 from augsynth.transforms.policy import *  # noqa: F403
 from augsynth.transforms.resize import *  # noqa: F403
+from augsynth.transforms.sharpen import *  # noqa: F403
 from augsynth.transforms.tone import *  # noqa: F403
+from augsynth.transforms.turns import *  # noqa: F403
 from augsynth.transforms.weather import *  # noqa: F403
 
 _FAMILIES = (
     geometry,
+    turns,
     crop,
+    boxcrop,
     resize,
     distort,
     color,
     channels,
     tone,
     blur,
+    sharpen,
+    jpeg,
     noise,
     erase,
     weather,

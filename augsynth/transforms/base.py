@@ -84,10 +84,12 @@ class Leaf(Transform):
     """A transform that acts on pixels itself. Its class among the fuse classes says how.
 
     word: what `Pipeline.explain` calls a run of it. channels: how many an image must have, any by default.
+    followed: False for one that moves pixels in a way that masks, boxes and keypoints cannot follow.
     """
 
     word: ClassVar[str] = "apply"
     channels: ClassVar[tuple[int, ...]] = ()
+    followed: ClassVar[bool] = True
 
 
 class Composite(Transform):
@@ -162,6 +164,11 @@ class Pixelwise(Leaf):
 
     word: ClassVar[str] = "erase"
 
+    @property
+    def textured(self) -> bool:
+        """Tell whether it paints no single value; it is then a `Standalone` too, and rendered as one."""
+        return False
+
     def rectangle(self, params: Array) -> Array:
         """Return `(B, 4)` int64 top, left, height, width in pixels."""
         raise TypeError(f"{type(self).__name__} has no rectangle")
@@ -189,11 +196,22 @@ class Standalone(Leaf):
         array = done.permute(1, 2, 0).contiguous().numpy()
         return array if pixels.ndim == 3 else array[:, :, 0]
 
+    def apply_levels(self, pixels: Array, params: Array) -> Array | None:
+        """Render small uint8 arrays `(R, H, W, 3)` or `(R, H, W)` at once, the same bytes as `apply_array` makes.
+
+        None where that is no faster than one by one.
+        """
+        return None
+
 
 class Tone(Standalone):
     """A transform of single channel values, on uint8 images of whole levels: a table there, arithmetic on floats."""
 
     word: ClassVar[str] = "tone"
+
+    def table_of(self, params: Array) -> Array | None:
+        """Return what parameters `(P,)` make of levels 0 to 255, `(256,)` uint8; None if the image decides that too."""
+        return None
 
 
 class Neighbourhood(Standalone):
@@ -217,6 +235,10 @@ class Distortion(Standalone):
     def field(self, params: Array, size: tuple[int, int]) -> Array:
         """Return `(R, H, W, 2)` float32: the x and y of the source point of each output pixel's centre, continuous."""
         raise TypeError(f"{type(self).__name__} has no field")
+
+    def points(self, params: Array, size: tuple[int, int], xy: Array) -> Array:
+        """Return where the points xy `(N, 2)` of one source image land `(N, 2)`, by parameters `(params,)`."""
+        raise TypeError(f"{type(self).__name__} has no points")
 
 
 def _freeze(value: Any) -> Any:
@@ -296,7 +318,7 @@ def snake(name: str) -> str:
 def named(transforms: Any, owner: str) -> dict[str, Transform]:
     """Name a list's transforms by their class, repeats numbered; check a mapping's.
 
-    Raises TypeError naming the entry that is not a transform, ValueError for an empty collection.
+    Raises TypeError naming the entry that is not a transform, ValueError for a name that contains "/".
     """
     items: list[tuple[str | None, Any]]
     if isinstance(transforms, Mapping):
@@ -305,13 +327,14 @@ def named(transforms: Any, owner: str) -> dict[str, Transform]:
     elif isinstance(transforms, Sequence) and not isinstance(transforms, str):
         items = [(None, value) for value in transforms]
     else:
-        raise TypeError(f"{owner} takes a list or a mapping of transforms, got {type(transforms).__name__}")
+        got = _type_name(transforms).removeprefix("of type ")
+        raise TypeError(f"{owner} takes a list or a mapping of transforms, got {got}{_hint(transforms)}")
     result: dict[str, Transform] = {}
     for position, (name, value) in enumerate(items):
         if not isinstance(value, Transform):
-            hint = "; give an instance, not the class" if isinstance(value, type) else ""
             where = f"entry {position}" if name is None else repr(name)
-            raise TypeError(f"{owner}: {where} is {_type_name(value)}, not a transform of augsynth.transforms{hint}")
+            what = f"{_type_name(value)}, not a transform of augsynth.transforms"
+            raise TypeError(f"{owner}: {where} is {what}{_hint(value)}")
         base = name if name is not None else snake(type(value).__name__)
         if "/" in base:
             raise ValueError(f"{owner}: the name {base!r} contains '/', which separates levels of names")
@@ -323,5 +346,30 @@ def named(transforms: Any, owner: str) -> dict[str, Transform]:
     return result
 
 
+_PEERS = ("torchvision", "albumentations")
+
+
+def _origin(value: Any) -> tuple[str, str]:
+    """Return the library and the name of a class, or of an object's class."""
+    found = value if isinstance(value, type) else type(value)
+    return found.__module__.partition(".")[0], found.__name__
+
+
 def _type_name(value: Any) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
+    library, name = _origin(value)
+    if library in _PEERS:
+        return f"{library}'{'' if library[-1] == 's' else 's'} {'class ' if isinstance(value, type) else ''}{name}"
+    return f"the class {name}" if isinstance(value, type) else f"of type {name}"
+
+
+def _hint(value: Any) -> str:
+    """Say what to give instead of something that is no transform of this library."""
+    hints = ["give an instance, not the class"] if isinstance(value, type) else []
+    library, name = _origin(value)
+    if library in _PEERS:
+        # Late, because the registry is made of classes that derive from this module's.
+        from augsynth.transforms import REGISTRY
+
+        if name in REGISTRY:
+            hints.append(f"augsynth.transforms has a {name} with torchvision's arguments")
+    return "".join(f"; {hint}" for hint in hints)

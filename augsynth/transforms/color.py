@@ -27,20 +27,25 @@ __all__ = ["ColorJitter", "Normalize", "RandomGrayscale"]
 LUMA = np.array([0.2989, 0.587, 0.114])
 _GRAY = np.tile(LUMA, (3, 1))
 # In linear colour gray must be a fixed point, so the weights sum to 1 there.
-_LUMA_ONE = LUMA / LUMA.sum()
-_GRAY_ONE = np.tile(_LUMA_ONE, (3, 1))
+LUMA_ONE = LUMA / LUMA.sum()
+_GRAY_ONE = np.tile(LUMA_ONE, (3, 1))
 _EYE = np.eye(3)
 _CHROMA = _EYE - _GRAY_ONE
 
 
 def _quarter_turn() -> Array:
     """Return Q with Q^2 = -1 on the chroma plane of YIQ: cos(h) P + sin(h) Q turns the hue by h."""
-    yiq = np.array([_LUMA_ONE, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
+    yiq = np.array([LUMA_ONE, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
     turn = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
     return np.asarray(np.linalg.inv(yiq) @ turn @ yiq)
 
 
-_HUE_TURN = _quarter_turn()
+HUE_TURN = _quarter_turn()
+
+
+def gray_matrix(count: int, exact: bool) -> Array:
+    """Return `(count, 3, 3)`: the luma in all channels."""
+    return np.broadcast_to(_GRAY if exact else _GRAY_ONE, (count, 3, 3))
 
 
 def _shrink(factor: Array, strength: float) -> Array:
@@ -101,7 +106,7 @@ class Hue(_Factor):
 
     def matrix(self, params: Array, exact: bool) -> tuple[Array, Array]:
         angle = 2 * np.pi * params[:, :, None]
-        turned = _GRAY_ONE + np.cos(angle) * _CHROMA + np.sin(angle) * _HUE_TURN
+        turned = _GRAY_ONE + np.cos(angle) * _CHROMA + np.sin(angle) * HUE_TURN
         return turned, np.zeros((len(params), 3))
 
     def expands(self, params: Array) -> Array:
@@ -173,8 +178,7 @@ class RandomGrayscale(Color):
     chroma: ClassVar[bool] = True
 
     def matrix(self, params: Array, exact: bool) -> tuple[Array, Array]:
-        gray = _GRAY if exact else _GRAY_ONE
-        return np.broadcast_to(gray, (len(params), 3, 3)), np.zeros((len(params), 3))
+        return gray_matrix(len(params), exact), np.zeros((len(params), 3))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from augsynth.rng import choose
-from augsynth.transforms.base import Array, Composite, Transform, is_number, named
+from augsynth.transforms.base import Array, Composite, Leaf, Standalone, Transform, is_number, named
 
 __all__ = ["OneOf", "RandomApply", "RandomOrder", "SomeOf"]
 
@@ -124,3 +124,41 @@ class RandomOrder(_Combinator):
 
     def arrange(self, rows: Sequence[Array], u: Array) -> Array:
         return reorder(rows, np.argsort(u, axis=1, kind="stable"))
+
+
+class Dealer(Composite):
+    """A composite of leaves that draws everything for them from its own uniforms, all of them at once.
+
+    Its leaves read no uniforms, and those that move pixels keep the image's size.
+    """
+
+    def deal(self, u: Array, strength: float) -> Array:
+        """Return which part stands in each slot `(B, width)`: its position from 1, or 0 for nothing."""
+        raise TypeError(f"{type(self).__name__} deals nothing")
+
+    def deal_params(self, part: Array, u: Array, sizes: Array, strength: float) -> Array:
+        """Return parameters `(R, k)` of the parts at positions `part (R,)` from 0, one per row of `u` and `sizes`."""
+        raise TypeError(f"{type(self).__name__} deals no parameters")
+
+
+class Mixture(Standalone):
+    """A weighted sum of an image and of several chains of leaves over it.
+
+    Targets cannot follow: a pixel of the result comes from several places.
+    """
+
+    word: ClassVar[str] = "mix"
+    moves: ClassVar[bool] = True
+    followed: ClassVar[bool] = False
+
+    def leaves(self) -> Mapping[str, Leaf]:
+        """Return what can stand in a chain, by name; all of them keep the image's size."""
+        raise TypeError(f"{type(self).__name__} has no leaves")
+
+    def chains(self, params: Array) -> tuple[Array, Array, Array]:
+        """Read parameters `(R, params)`.
+
+        Returns the weights `(R, 1 + chains)`, the image's first; the position of each leaf, `(R, chains, depth)`, from
+        1, 0 for nothing; and the leaves' parameters `(R, chains, depth, k)`.
+        """
+        raise TypeError(f"{type(self).__name__} has no chains")

@@ -27,7 +27,7 @@ __all__ = ["CenterCrop", "Pad", "RandomCrop", "RandomResizedCrop", "Resize"]
 _CROP_TRIES = 10
 
 
-def _pair(value: object) -> tuple[int, int] | None:
+def as_size(value: object) -> tuple[int, int] | None:
     """Read a size: one int, or (height, width); None when it is neither."""
     entries = value if isinstance(value, tuple) else (value, value)
     if len(entries) == 1:
@@ -42,7 +42,7 @@ def _pair(value: object) -> tuple[int, int] | None:
 @cache
 def _extent(size: int | tuple[int, int]) -> Array:
     """Return a checked size as an array (height, width)."""
-    return np.asarray(_pair(size), np.float64)
+    return np.asarray(as_size(size), np.float64)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class RandomCrop(Geometric):
                 f"size={self.size} is larger than the image ({have} pixels with padding); "
                 "use pad_if_needed=True or a Resize before it",
             )
-        _check_reflection(self.padding_mode, before, sizes)
+        check_reflection(self.padding_mode, before, sizes)
         free = padded - size
         # Weak augmentation keeps the window near the middle; full strength is uniform over all places.
         place = np.floor((0.5 + (u - 0.5) * strength) * (free + 1))
@@ -164,7 +164,7 @@ class Pad(Geometric):
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
         left, top, right, bottom = _sides(self.padding)
         reach = np.array([max(top, bottom), max(left, right)])
-        _check_reflection(self.padding_mode, np.broadcast_to(reach, sizes.shape), sizes)
+        check_reflection(self.padding_mode, np.broadcast_to(reach, sizes.shape), sizes)
         return np.empty((len(sizes), 0))
 
     def matrix(self, params: Array, sizes: Array) -> Array:
@@ -202,7 +202,7 @@ class Resize(Geometric):
         return isinstance(self.size, tuple) and len(self.size) == 2
 
     def _short(self) -> int:
-        return (_pair(self.size) or (0, 0))[0]
+        return (as_size(self.size) or (0, 0))[0]
 
     def matrix(self, params: Array, sizes: Array) -> Array:
         ratio = sizes / self.output_size(params, sizes)
@@ -287,7 +287,7 @@ class RandomResizedCrop(Geometric):
 
 
 def _check_size(transform: RandomCrop | CenterCrop | Resize | RandomResizedCrop) -> None:
-    if _pair(transform.size) is None:
+    if as_size(transform.size) is None:
         transform.fail("size", "an int > 0 or (height, width)")
 
 
@@ -300,7 +300,7 @@ def _check_padding(transform: RandomCrop | Pad) -> None:
         transform.fail("padding", "an int >= 0, (x, y) or (left, top, right, bottom)")
 
 
-def _check_reflection(mode: str, reach: Array, sizes: Array) -> None:
+def check_reflection(mode: str, reach: Array, sizes: Array) -> None:
     """Refuse padding that asks a reflection for pixels the image does not have."""
     limit = {"reflect": sizes - 1, "symmetric": sizes}.get(mode)
     if limit is not None and (reach > limit).any():

@@ -1,4 +1,4 @@
-"""Flips, rotations and affine maps: each one a homography from output to input."""
+"""Flips, rotations, affine maps and perspective: each one a homography from output to input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ from augsynth.transforms.base import (
     lerp,
 )
 
-__all__ = ["RandomAffine", "RandomHorizontalFlip", "RandomRotation", "RandomVerticalFlip"]
+__all__ = [
+    "RandomAffine",
+    "RandomHorizontalFlip",
+    "RandomPerspective",
+    "RandomRotation",
+    "RandomVerticalFlip",
+    "SafeRotate",
+]
 
 _ANGLES = "a number >= 0 or (low, high) with low <= high"
 
@@ -210,3 +217,113 @@ class RandomAffine(Geometric):
         c, d = sin - cos * tan_y, -sin * tan_x + cos * (1 + tan_x * tan_y)
         middle = _centers(self.center, sizes)
         return _about((d / scale, -b / scale, -c / scale, a / scale), middle, middle + params[:, 1:3])
+
+
+@dataclass(frozen=True)
+class SafeRotate(Geometric):
+    """Rotate counter-clockwise and shrink the result to the image's own size, so that nothing leaves it.
+
+    limit: a number d >= 0 for (-d, d), or (low, high), in degrees. The turned image's bounding box is cut to whole
+    pixels and brought to the old height and width, each by its own factor. fill: in image space.
+    """
+
+    limit: float | tuple[float, float] = 90.0
+    interpolation: str = "bilinear"
+    fill: float | tuple[float, ...] = 0.0
+    p: float = 0.5
+
+    draws: ClassVar[int] = 1
+    params: ClassVar[int] = 1
+
+    def validate(self) -> None:
+        if _symmetric(self.limit) is None:
+            self.fail("limit", _ANGLES)
+        check_interpolation(self)
+        check_fill(self)
+
+    @cached_property
+    def border(self) -> Border:
+        return Border("constant", check_fill(self))
+
+    def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
+        return lerp(u, *(_symmetric(self.limit) or (0.0, 0.0))) * strength
+
+    def matrix(self, params: Array, sizes: Array) -> Array:
+        cos, sin = _cos_sin(params[:, 0])
+        height, width = sizes[:, 0], sizes[:, 1]
+        tall = np.floor(height * np.abs(cos) + width * np.abs(sin)) / height
+        wide = np.floor(height * np.abs(sin) + width * np.abs(cos)) / width
+        middle = sizes[:, ::-1] / 2.0
+        return _about((cos * wide, -sin * tall, sin * wide, cos * tall), middle, middle)
+
+
+_LEAST_CORNER = 0.02  # of the image; a flatter corner stretches a few pixels without end
+
+
+@dataclass(frozen=True)
+class RandomPerspective(Geometric):
+    """Look at the image from another side: each corner moves inwards, by whole pixels, to a place of its own.
+
+    distortion_scale: 0 to 1, how far at most, as a fraction of half the width and half the height.
+    Corners that would fold the picture over (it takes a scale above 0.6) go half as far. fill: in image space.
+    """
+
+    distortion_scale: float = 0.5
+    p: float = 0.5
+    interpolation: str = "bilinear"
+    fill: float | tuple[float, ...] = 0.0
+
+    draws: ClassVar[int] = 8
+    params: ClassVar[int] = 8
+
+    def validate(self) -> None:
+        if not (is_number(self.distortion_scale) and 0 <= self.distortion_scale <= 1):
+            self.fail("distortion_scale", "a number from 0 to 1")
+        check_interpolation(self)
+        check_fill(self)
+
+    @cached_property
+    def border(self) -> Border:
+        return Border("constant", check_fill(self))
+
+    def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
+        """Return x and y of the top left, top right, bottom right and bottom left corner in the output."""
+        reach = np.floor(self.distortion_scale * strength * np.floor(sizes[:, ::-1] / 2)) + 1
+        steps = np.floor(u.reshape(-1, 4, 2) * reach[:, None])
+        # From the far sides torchvision counts the other way round: the first place is the one farthest in.
+        moves = np.where(_FAR, steps - (reach[:, None] - 1), steps)
+        home = _FAR * _spans(sizes)[:, None]
+        for _ in range(2):  # once is enough but for images of a few pixels, where half of the width is all of it
+            folded = _least_corner(home + moves) < _LEAST_CORNER * _spans(sizes).prod(1)
+            moves = np.where(folded[:, None, None], moves / 2, moves)
+        return np.asarray(home + moves).reshape(-1, 8)
+
+    def matrix(self, params: Array, sizes: Array) -> Array:
+        x, y = params.reshape(-1, 4, 2).transpose(2, 1, 0)
+        # The map from the unit square to the four corners in closed form; its inverse leads from output to input.
+        (east_x, east_y), (south_x, south_y) = (x[1] - x[2], y[1] - y[2]), (x[3] - x[2], y[3] - y[2])
+        skew_x, skew_y = x[0] - x[1] + x[2] - x[3], y[0] - y[1] + y[2] - y[3]
+        area = east_x * south_y - south_x * east_y
+        g, h = (skew_x * south_y - south_x * skew_y) / area, (east_x * skew_y - skew_x * east_y) / area
+        square = affine_matrix(
+            x[1] - x[0] + g * x[1], x[3] - x[0] + h * x[3], y[1] - y[0] + g * y[1], y[3] - y[0] + h * y[3], x[0], y[0]
+        )
+        square[:, 2, 0], square[:, 2, 1] = g, h
+        result = np.linalg.inv(square)
+        result[:, :2] *= _spans(sizes)[:, :, None]
+        return np.asarray(result)
+
+
+_FAR = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+
+
+def _spans(sizes: Array) -> Array:
+    """Return what torchvision takes for the last x and y `(B, 2)`: one pixel short of the edge, but never 0."""
+    return np.asarray(np.maximum(sizes[:, ::-1] - 1, 1))
+
+
+def _least_corner(corners: Array) -> Array:
+    """Return the smallest cross product of neighbouring sides of `(B, 4, 2)`, below 0 where it is not convex."""
+    sides = np.roll(corners, -1, 1) - corners
+    after = np.roll(sides, -1, 1)
+    return np.asarray((sides[:, :, 0] * after[:, :, 1] - sides[:, :, 1] * after[:, :, 0]).min(1))

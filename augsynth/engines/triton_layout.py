@@ -1,0 +1,58 @@
+"""Where the device finds things: the words of a sample's row and of a step, and how they are read."""
+# mypy: ignore-errors
+
+import triton
+import triton.language as tl
+
+# Under TRITON_INTERPRET=1 numpy runs these functions on the CPU.
+INTERPRETED = triton.knobs.runtime.interpret
+
+# A sample's row: at which 32-bit word each entry starts. `engines/triton_table.py` builds its record from these.
+SOURCE = tl.constexpr(0)  # address of the first pixel of the window, int64
+TARGET = tl.constexpr(2)  # address of the output, int64
+STRIDES = tl.constexpr(4)  # of the source, in elements: channel, y, x
+SIZE = tl.constexpr(7)  # of the output: height, width; all pairs are y, x
+WINDOW = tl.constexpr(9)  # pixels of the source that may be read
+GRID = tl.constexpr(11)  # pixels that the interpolation sees: the window, or the window shrunk by the filter
+RATIO = tl.constexpr(13)  # pixels of the window for one of the grid, float
+REACH = tl.constexpr(15)  # pixels of the window that the filters of one pixel's taps cover together, at most
+MATRIX = tl.constexpr(17)  # 3 x 3 float, from the output to the grid, continuous coordinates
+PROJECTIVE = tl.constexpr(26)  # 1 where the last row of the matrix is not 0 0 1
+TAPS = tl.constexpr(27)  # 1 nearest, 2 bilinear, 4 bicubic
+FILTER = tl.constexpr(28)
+BORDER = tl.constexpr(29)
+FILL = tl.constexpr(30)  # one float per channel
+CLAMP = tl.constexpr(33)  # 1 where the resampled values are clamped
+STEPS = tl.constexpr(34)  # how many steps follow
+ROW_WORDS = tl.constexpr(36)
+
+UNFILTERED, TRIANGLE, CUBIC = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+CONSTANT, EDGE, REFLECT, SYMMETRIC = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)
+
+# A step: its code, then what it needs.
+CODE = tl.constexpr(0)
+MEAN = tl.constexpr(1)  # which of the sample's mean lumas it uses, -1 for none
+COLOR = tl.constexpr(2)  # 3 x 3 float of COLOR_MATRIX; [0] is the shift of HUE, a fraction of the circle
+RECTANGLE = tl.constexpr(2)  # of ERASE: top, left, height, width
+VECTOR = tl.constexpr(11)  # float per channel: what the mean is multiplied by, or the paint of ERASE
+STEP_WORDS = tl.constexpr(14)
+
+COLOR_MATRIX, HUE, ERASE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+
+
+@triton.jit
+def real(row, word):
+    """Read a word as a float32."""
+    return tl.load(row + word).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def address(row, word, TYPE: tl.constexpr):
+    """Read two words as the address of values of TYPE."""
+    return tl.load((row + word).to(tl.pointer_type(tl.int64))).to(tl.pointer_type(TYPE))
+
+
+@triton.jit
+def clamp(value, high):
+    """Bring values (P,) into [0, high]."""
+    return tl.minimum(tl.maximum(value, 0.0), high)
