@@ -117,11 +117,4 @@ MUTANTS = [
         "",
         ("test_config.py::test_a_wrong_override_of_a_pipeline_says_what_would_be_right",),
     ),
-    Mutant(
-        "a block reused while it is read",
-        "engines/buffers.py",
-        "weakref.finalize(owner, _free.append, block).atexit = False",
-        "_free.append(block)",
-        ("test_buffers.py::test_a_view_of_any_kind_keeps_its_block",),
-    ),
 ]
