@@ -25,7 +25,7 @@ from faults_tones import MUTANTS as TONES
 TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
-LIMIT_SECONDS = 300
+LIMIT_SECONDS = 900
 MUTANTS = [*CORE, *FAMILIES, *TONES]
 
 
