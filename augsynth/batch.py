@@ -78,7 +78,8 @@ def find_image(sample: Any, key: Path = None) -> Path:
     if len(found) != 1:
         what = f"{len(found)} images" if found else "no image"
         raise TypeError(
-            f"{what} found in {describe(sample)}; say which entry is the image with key=, or name all with keys="
+            f"{what} found in {describe(sample)}; say which entry is the image with key=, "
+            "or name all of them with keys="
         )
     path: Path = found[0]
     return path

@@ -204,7 +204,7 @@ def window(pixels: Array, box: Sequence[int], border: Border) -> Array:
 def _border_value(fill: tuple[float, ...], whole: bool) -> tuple[float, ...]:
     """Return a fill as OpenCV takes it, for each channel."""
     values = np.clip(np.rint(fill), 0, 255) if whole else np.asarray(fill)
-    return tuple(np.broadcast_to(values, (max(len(fill), 4),)).tolist())
+    return tuple(np.resize(values, max(len(fill), 4)).tolist())
 
 
 def cast_fill(fill: tuple[float, ...], pixels: Array) -> Any:
