@@ -224,8 +224,8 @@ MUTANTS = [
     Mutant(
         "fill not applied",
         OPENCV_GEOMETRY,
-        "result[...] = cast_fill(border.fill, pixels)",
-        "result[...] = 0",
+        "cv2.BORDER_CONSTANT, value=fill",
+        "cv2.BORDER_CONSTANT, value=(0, 0, 0, 0)",
         _transforms("pad_is_torchvisions"),
     ),
     Mutant(
