@@ -15,6 +15,8 @@ from augsynth.rng import KeyedIndex, Rng
 
 if TYPE_CHECKING:
     from augsynth import generators, presets, quality, transforms
+    from augsynth.adapters.albumentations import from_albumentations
+    from augsynth.adapters.torchvision import from_torchvision
     from augsynth.data.datasets import FolderDataset
     from augsynth.data.sampler import KeyedSampler, loader
     from augsynth.data.synthetic import SyntheticDataset, balance, blend
@@ -42,6 +44,8 @@ __all__ = [
     "blend",
     "callbacks",
     "collate",
+    "from_albumentations",
+    "from_torchvision",
     "generators",
     "loader",
     "presets",
@@ -61,6 +65,8 @@ _LAZY = {
     "balance": "augsynth.data.synthetic",
     "blend": "augsynth.data.synthetic",
     "collate": "augsynth.data.wrap",
+    "from_albumentations": "augsynth.adapters.albumentations",
+    "from_torchvision": "augsynth.adapters.torchvision",
     "loader": "augsynth.data.sampler",
     "wrap": "augsynth.data.wrap",
 }

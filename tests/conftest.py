@@ -9,6 +9,8 @@ import torch
 
 # Figures are only written to files here, and a display may be missing.
 os.environ.setdefault("MPLBACKEND", "Agg")
+# albumentations asks a server for its newest version when it is imported.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 # The triton engine is tested on the CPU by its interpreter, which has to be chosen before anything imports triton.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")

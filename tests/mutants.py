@@ -19,6 +19,7 @@ from pathlib import Path
 
 from faults import MUTANTS as CORE
 from faults import Mutant
+from faults_adapters import MUTANTS as ADAPTERS
 from faults_families import MUTANTS as FAMILIES
 from faults_tones import MUTANTS as TONES
 
@@ -26,7 +27,7 @@ TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
-MUTANTS = [*CORE, *FAMILIES, *TONES]
+MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

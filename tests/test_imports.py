@@ -20,6 +20,7 @@ LAYERS = [
     {"engines"},
     {"boxes", "finding", "masks", "points", "target_values", "targets"},
     {"pipeline"},
+    {"adapters"},
     {"data"},
     {"generators", "quality"},
     {"lightning"},
@@ -28,9 +29,9 @@ FAMILIES = {
     "hydra": {"config", "cli"},
     "omegaconf": {"config", "cli"},
     "pytorch_lightning": {"generators", "lightning"},
-    "albumentations": set(),
+    "albumentations": {"adapters"},
     "nlpaug": set(),
-    "torchvision": set(),
+    "torchvision": {"adapters"},
 }
 HEAVY = ("torchvision", "cv2", "PIL", "albumentations", "nlpaug", "sklearn", "scipy", "pandas", "pytorch_lightning")
 HEAVY += ("lightning_fabric", "torchmetrics", "hydra", "omegaconf", "matplotlib", "rich", "triton")
