@@ -17,7 +17,7 @@ from augsynth.transforms.base import Array
 cv2.setNumThreads(1)
 
 # Up to this many pixels a call costs more than what it does: small images are rearranged together.
-_SMALL = 64 * 64
+SMALL = 64 * 64
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _NUMPY_DTYPES = {
     np.dtype(np.uint8): torch.uint8,
@@ -139,7 +139,7 @@ def to_arrays(images: Sequence[Any], forms: Sequence[Form]) -> Sequence[Array]:
     shared = form.dtype == torch.uint8 and len({id(form) for form in forms}) == 1
     if shared and form.holder == "array" and form.channels == 3:
         return images
-    if shared and form.holder == "tensor" and form.channels == 3 and form.size[0] * form.size[1] <= _SMALL:
+    if shared and form.holder == "tensor" and form.channels == 3 and form.size[0] * form.size[1] <= SMALL:
         return list(torch.stack(list(images)).permute(0, 2, 3, 1).contiguous().numpy())
     return [to_array(image, form) for image, form in zip(images, forms, strict=True)]
 

@@ -296,6 +296,7 @@ def main() -> None:
         versions = {"torch": torch.__version__, "torchvision": torchvision.__version__, "augsynth": ag.__version__}
         head = {"device": device, "versions": versions, "copy_bytes_per_second": round(speed)}
         head |= {"rounds": args.rounds, "calls": args.calls}
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps({**head, "cases": report}, indent=1))
 
 

@@ -210,6 +210,7 @@ def main() -> None:
     if args.json:
         about = {"recipe": "rrc-flip-jitter-normalize 256->224", "cpu": platform.processor(), "versions": versions}
         setting = {"workers": args.workers, "batch": args.batch, "rounds": args.rounds}
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps({**about, **setting, "rows": rows}, indent=1))
 
 

@@ -122,6 +122,7 @@ def main() -> None:
         oracle = " | ".join("" if pair is None else f"{pair[0]:.2f}, {pair[1]:.3f}" for pair in pairs)
         print(f"| {name} | {row['largest']:.0f} | {row['mean']:.3f} | {oracle} |", flush=True)
     if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps({"photographs": PHOTOS, "side": SIDE, "rows": rows}, indent=1) + "\n")
 
 

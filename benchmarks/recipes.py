@@ -243,7 +243,7 @@ def candidates(recipe: Recipe, images: Sequence[np.ndarray]) -> dict[str, Candid
     if (batched := _kornia(recipe, images)) is not None:
         table["kornia, batch"] = batched
     if (fused := _fuse_augmentations(recipe, images)) is not None:
-        table["fuse-augmentations"] = fused
+        table["fuse-augmentations (some draws shared)"] = fused
     return table
 
 

@@ -146,6 +146,7 @@ def main() -> None:
         show(name, RECIPES[name], results[name])
     if args.json:
         about = {"cpu": platform.processor(), "versions": versions, "rounds": args.rounds}
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps({**about, "recipes": results}, indent=1) + "\n")
     if args.plot:
         plot(results, args.plot)

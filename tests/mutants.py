@@ -21,13 +21,14 @@ from faults import MUTANTS as CORE
 from faults import Mutant
 from faults_adapters import MUTANTS as ADAPTERS
 from faults_families import MUTANTS as FAMILIES
+from faults_targets import MUTANTS as TARGETS
 from faults_tones import MUTANTS as TONES
 
 TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
-MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS]
+MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:
@@ -86,6 +87,8 @@ def check(mutant: Mutant | None, tests: tuple[str, ...] = ()) -> tuple[int, str]
 
 def main(names: list[str]) -> None:
     """Check the mutants of these names, all by default, and the package as it is under "none"."""
+    # Read when triton is imported, which torch may do.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
     # Loaded once, before the forks; the package itself must not be.
     import cv2  # noqa: F401
     import numpy as np

@@ -40,6 +40,7 @@ def albumentations(name):
 
 
 GOOD = noise((9, 14))
+WHOLE = r"\(\.\.\.\) converts a whole pipeline$"
 NO = "not a transform of augsynth.transforms"
 HAS = "; augsynth.transforms has a Random"
 
@@ -305,18 +306,18 @@ def test_what_is_no_transform_is_named(transforms, error, message):
             [v2.RandomErasing],
             f"entry 0 is torchvision's class RandomErasing, {NO}; give an instance, not the class{HAS}",
         ),
-        ([v2.Lambda(str)], f"entry 0 is torchvision's Lambda, {NO}$"),
-        (v2.Compose([v2.Lambda(str)]), "got torchvision's Compose$"),
+        ([v2.Lambda(str)], f"entry 0 is torchvision's Lambda, {NO}; augsynth.from_torchvision{WHOLE}"),
+        (v2.Compose([v2.Lambda(str)]), f"got torchvision's Compose; augsynth.from_torchvision{WHOLE}"),
         (
             v2.RandomErasing(),
-            f"got torchvision's RandomErasing{HAS}Erasing with torchvision's arguments$",
+            f"got torchvision's RandomErasing{HAS}Erasing with torchvision's arguments; augsynth",
         ),
-        ([albumentations("Affine")], f"entry 0 is albumentations' Affine, {NO}$"),
+        ([albumentations("Affine")], f"entry 0 is albumentations' Affine, {NO}; augsynth.from_albumentations{WHOLE}"),
         (
             [albumentations("RandomCrop")],
-            f"albumentations' RandomCrop, {NO}{HAS}Crop with torchvision's arguments$",
+            f"albumentations' RandomCrop, {NO}{HAS}Crop with torchvision's arguments; augsynth",
         ),
-        (albumentations("Compose"), "got albumentations' Compose$"),
+        (albumentations("Compose"), f"got albumentations' Compose; augsynth.from_albumentations{WHOLE}"),
     ],
 )
 def test_a_transform_of_another_library_says_what_stands_for_it(transforms, message):

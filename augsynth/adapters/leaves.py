@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from augsynth.transforms.base import Array, Border, Geometric, affine_matrix, lerp
+from augsynth.transforms.base import Array, Border, Geometric, affine_matrix, lerp, normals
 from augsynth.transforms.combine import SomeOf, reorder
 from augsynth.transforms.distort import ElasticTransform
 from augsynth.transforms.tone import Solarize
@@ -117,14 +117,12 @@ class Perspective(_Bordered):
     p: float = 0.5
 
     antialias: ClassVar[bool] = False
-    draws: ClassVar[int] = 17
+    draws: ClassVar[int] = 9
     params: ClassVar[int] = 8
 
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
         """Return x and y of the four corners, as shares of width and height, clockwise from the upper left."""
-        radius = np.sqrt(-2 * np.log1p(-u[:, 1:9]))
-        normal = radius * np.cos(2 * np.pi * u[:, 9:])
-        jitter = np.mod(np.abs(normal * lerp(u[:, :1], *self.scale)), _SPREAD) * strength
+        jitter = np.mod(np.abs(normals(u[:, 1:]) * lerp(u[:, :1], *self.scale)), _SPREAD) * strength
         return np.asarray(np.where(_FAR, 1 - jitter, jitter))
 
     def matrix(self, params: Array, sizes: Array) -> Array:

@@ -17,11 +17,10 @@ from augsynth.engines.opencv_color import ColorSteps, State, luma_weights, mean_
 from augsynth.engines.opencv_geometry import Warps, cast_fill, to_float
 from augsynth.engines.opencv_steps import Finish, table_of
 from augsynth.engines.output import Output
+from augsynth.images import SMALL
 from augsynth.runs import BILINEAR, COPY, NEAREST, WARP, Alone, Colors, Geometry, Mixed, Run
 from augsynth.transforms.base import Array, Border
 
-# Above this many pixels per image a batch falls out of the cache between two calls.
-LARGEST = 64 * 64
 _FEW = 4  # states that are written one by one: together they save nothing
 
 
@@ -29,14 +28,14 @@ def fits(shape: Sequence[int], runs: Sequence[Run], sizes: Array) -> bool:
     """Tell whether B images of one `shape (H, W, ...)` stay small and of one size through all runs."""
     size = (int(shape[0]), int(shape[1]))
     for run in runs:
-        if size[0] * size[1] > LARGEST:
+        if size[0] * size[1] > SMALL:
             return False
         if isinstance(run, Geometry):
             new = (int(run.size[0, 0]), int(run.size[0, 1]))
             if (run.size != run.size[0]).any() or (new != size and len(run.rows) != len(sizes)):
                 return False
             size = new
-    return size[0] * size[1] <= LARGEST and bool((sizes == size).all())
+    return size[0] * size[1] <= SMALL and bool((sizes == size).all())
 
 
 def render(pixels: Array, runs: Sequence[Run], output: Output, exact: bool) -> torch.Tensor:

@@ -310,6 +310,12 @@ def lerp(u: Array, low: Any, high: Any) -> Array:
     return np.asarray(low + u * (high - low))
 
 
+def normals(u: Array) -> Array:
+    """Turn an even number of uniforms in [0, 1) `(B, 2 n)` into as many standard normals (Box-Muller)."""
+    radius, angle = np.sqrt(-2.0 * np.log1p(-u[:, 0::2])), 2.0 * np.pi * u[:, 1::2]
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], 1)
+
+
 def snake(name: str) -> str:
     """`RandomHorizontalFlip` -> `random_horizontal_flip`: the default name of a transform in a list."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
@@ -346,7 +352,7 @@ def named(transforms: Any, owner: str) -> dict[str, Transform]:
     return result
 
 
-_PEERS = ("torchvision", "albumentations")
+_PEERS = {"torchvision": "from_torchvision", "albumentations": "from_albumentations"}
 
 
 def _origin(value: Any) -> tuple[str, str]:
@@ -372,4 +378,5 @@ def _hint(value: Any) -> str:
 
         if name in REGISTRY:
             hints.append(f"augsynth.transforms has a {name} with torchvision's arguments")
+        hints.append(f"augsynth.{_PEERS[library]}(...) converts a whole pipeline")
     return "".join(f"; {hint}" for hint in hints)

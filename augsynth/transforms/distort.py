@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from augsynth.transforms.base import Array, Transform, is_pair, is_range, lerp
+from augsynth.transforms.base import Array, Transform, is_pair, is_range, lerp, normals
 from augsynth.transforms.fields import key_words, uniform_field
 from augsynth.transforms.remap import Remap, Size, Source, as_limits, centres, check_reading, on_device
 
@@ -205,12 +205,6 @@ def _lens(mode: str, size: Size, device: torch.device) -> tuple[torch.Tensor, to
     return x, y, square + square**2
 
 
-def _normals(u: Array) -> Array:
-    """Turn an even number of uniforms `(B, 2 n)` into as many standard normals (Box-Muller)."""
-    radius, angle = np.sqrt(-2.0 * np.log1p(-u[:, 0::2])), 2.0 * np.pi * u[:, 1::2]
-    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], 1)
-
-
 @dataclass(frozen=True)
 class ThinPlateSpline(Remap):
     """Bend the image like a thin plate that is moved at control points and gives way smoothly between them.
@@ -243,7 +237,7 @@ class ThinPlateSpline(Remap):
 
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
         """Return how far the control points' sources move, in widths (of all points), then in heights."""
-        return _normals(u[:, 1:]) * (lerp(u[:, :1], *self.scale_range) / 10 * strength)
+        return normals(u[:, 1:]) * (lerp(u[:, :1], *self.scale_range) / 10 * strength)
 
     def source(self, params: Array, size: Size, device: torch.device) -> Source:
         count = params.shape[1] // 2
@@ -331,7 +325,7 @@ class PiecewiseAffine(Remap):
         deviation = lerp(u[:, :1], *self.scale) * strength / 3 * sizes.min(1, keepdims=True)
         grid = np.meshgrid(np.linspace(0, 1, self.nb_cols), np.linspace(0, 1, self.nb_rows))
         home = np.stack([plane.reshape(-1) for plane in grid]) * sizes[:, ::-1, None]
-        moved = home + (_normals(u[:, 1:]) * deviation).reshape(home.shape)
+        moved = home + (normals(u[:, 1:]) * deviation).reshape(home.shape)
         return np.asarray(np.clip(moved, 0.0, sizes[:, ::-1, None])).reshape(len(u), -1)
 
     def source(self, params: Array, size: Size, device: torch.device) -> Source:
