@@ -144,6 +144,27 @@ def to_arrays(images: Sequence[Any], forms: Sequence[Form]) -> Sequence[Array]:
     return [to_array(image, form) for image, form in zip(images, forms, strict=True)]
 
 
+def to_views(images: Sequence[Any], forms: Sequence[Form]) -> Sequence[Array]:
+    """Return each image as `(H, W, 3)` or `(H, W)`, uint8 or float32, of any strides: as the native engine reads it."""
+    form = forms[0]
+    if form.holder == "array" and form.channels == 3 and form.dtype == torch.uint8 and _alike(forms):
+        return images
+    return [_to_view(image, form) for image, form in zip(images, forms, strict=True)]
+
+
+def _alike(forms: Sequence[Form]) -> bool:
+    return len({id(form) for form in forms}) == 1
+
+
+def _to_view(image: Any, form: Form) -> Array:
+    if form.holder == "pil":
+        return _from_pil(image)
+    if form.holder == "tensor":
+        image = image.detach().numpy().transpose(1, 2, 0)
+    whole = all(stride % image.itemsize == 0 for stride in image.strides)
+    return np.asarray(image[:, :, 0] if image.ndim == 3 and form.channels == 1 else image) if whole else image.copy()
+
+
 def split(image: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """Take one image or a batch apart, and return how to put the results together again."""
     if isinstance(image, torch.Tensor) and image.ndim == 4 and type(image) is not torch.Tensor:

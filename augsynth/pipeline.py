@@ -14,13 +14,13 @@ from augsynth.batch import Path, find_image, get_image, is_image, set_image
 from augsynth.engines.output import Output
 from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
 from augsynth.fuse import fuse
-from augsynth.images import FLOATS, Form, check_values, forms_of, from_tensor, split, to_arrays, to_tensor
+from augsynth.images import FLOATS, Form, check_values, forms_of, from_tensor, split, to_arrays, to_tensor, to_views
 from augsynth.program import Plan, Program, describe_runs, draw
 from augsynth.rng import IntLike, Rng
 from augsynth.targets import Targets, rules_of
 from augsynth.transforms.base import Leaf, named
 
-ENGINES = ("auto", "opencv", "torch", "triton")
+ENGINES = ("auto", "native", "opencv", "torch", "triton")
 COLORS = ("exact", "linear")
 OUTPUT_DTYPES = (torch.uint8, torch.float32, torch.bfloat16, torch.float16)
 _TRITON_DTYPES = OUTPUT_DTYPES
@@ -46,7 +46,8 @@ class Pipeline:
     """Augment images by named transforms; a pure function of (seed, epoch, index) when an index is given.
 
     transforms: a list, or a mapping of names (a None entry is left out). seed: 0 to 2**32 - 1.
-    engine: auto, opencv (CPU; 1 or 3 channels), triton (CUDA; 1 or 3 channels) or torch (anywhere, differentiable).
+    engine: auto; native (compiled, CPU), opencv (CPU) and triton (CUDA), for 1 or 3 channels; torch (anywhere,
+    differentiable).
     color: exact (torchvision's semantics, a clamp after each step) or linear (one matrix, one clamp: faster).
     dtype: of the output; by default the input's, or float32 after Normalize. fuse=False renders the sequential chain.
     The rest is about masks, boxes and keypoints beside an image: see `augsynth.finding.Rules`.
@@ -169,7 +170,7 @@ class Pipeline:
 
     def explain(self) -> str:
         """Say what runs in which pass, on which engine, and where the keys come from."""
-        engine = {"auto": "opencv on CPU, triton on CUDA, torch elsewhere"}.get(self.engine, self.engine)
+        engine = f"{_on_cpu()} on CPU, triton on CUDA, torch elsewhere" if self.engine == "auto" else self.engine
         keys = "keys from torch's generator unless ag.loader or index= brings them"
         return f"{describe_runs(self.plan, self.fuse)} (engine {engine}, {self.color} color, {keys})"
 
@@ -219,6 +220,12 @@ class Pipeline:
         if targets is not None:
             targets.move(program, runs)
         exact = self.color == "exact"
+        if engine == "native":
+            from augsynth.engines import native
+
+            views = to_views(images, forms)
+            check_values(views, forms)
+            return native.render(views, runs, program.sizes[:, -1], output, exact), forms
         if engine == "opencv":
             from augsynth.engines import opencv
 
@@ -269,24 +276,39 @@ class Pipeline:
         distinct = list({id(form): form for form in forms}.values())
         fits = all(form.device == "cpu" and form.dtype in (torch.uint8, torch.float32) for form in distinct)
         fits = fits and all(form.channels in (1, 3) for form in distinct)
-        if self.engine == "opencv" and not fits:
+        if self.engine == "native" and _on_cpu() != "native":
+            raise ValueError(
+                "engine=native was not compiled when augsynth was installed: have gcc or clang at hand and install it "
+                "again, or use engine=opencv"
+            )
+        if self.engine in ("native", "opencv") and not fits:
             form = next(f for f in forms if f.device != "cpu" or f.dtype in FLOATS[1:] or f.channels not in (1, 3))
             raise ValueError(
-                f"engine=opencv renders uint8 or float32 images of 1 or 3 channels on the CPU; {form.where} is "
+                f"engine={self.engine} renders uint8 or float32 images of 1 or 3 channels on the CPU; {form.where} is "
                 f"{form.dtype} with {form.channels} channels on {form.device}. Use engine=auto or torch"
             )
         traced = distinct[0].dtype != torch.uint8 and any(
             isinstance(image, torch.Tensor) and image.requires_grad for image in images
         )
-        if self.engine == "opencv" and traced:
-            raise ValueError("engine=opencv cannot be differentiated, and an image requires grad; use auto or torch")
+        if self.engine in ("native", "opencv") and traced:
+            raise ValueError(
+                f"engine={self.engine} cannot be differentiated, and an image requires grad; use auto or torch"
+            )
         if self.engine == "triton":
             _check_triton(forms, traced)
         if self.engine != "auto":
             return self.engine
         if not traced and all(map(_suits_triton, distinct)) and _triton_knows(images[0].device):
             return "triton"
-        return "opencv" if fits and not traced else "torch"
+        return _on_cpu() if fits and not traced else "torch"
+
+
+@cache
+def _on_cpu() -> str:
+    """Return the engine for the CPU: the compiled one, where there is one."""
+    from augsynth.engines import native
+
+    return "native" if native.SETS else "opencv"
 
 
 @cache

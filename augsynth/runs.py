@@ -3,40 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 
+from augsynth.placing import BICUBIC, BILINEAR, COPY, NEAREST, RESIZE, WARP, Placed, place
 from augsynth.transforms.base import Array, Border, Standalone
 from augsynth.transforms.color import LUMA
-
-NEAREST, BILINEAR, BICUBIC = range(3)
-COPY, RESIZE, WARP = range(3)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """One resample for R samples. All arrays have R rows; boxes are top, left, bottom, right in whole pixels.
+    """One resample for R samples. All arrays have R rows; sizes are height and width in pixels.
 
-    path: COPY (flip, quarter turn, whole-pixel window), RESIZE (of `box` to `full`, then the window at `offset`) or
-    WARP (`box` shrunk to `full` by an antialiasing filter, then `matrix`, from output to shrunk coordinates).
-    transpose: the source's x and y are swapped first; flip_y and flip_x come last.
-    whole `(R, 3, 3)`: the composed map from output to input, which targets follow.
+    whole `(R, 3, 3)`: the composed map from output to input, which targets follow too. edge: position in `known` of the
+    border, 0 where nothing looks outside. cut_first: a window is cut out before it is resized.
+    How engines render it (path, transpose, box, full, offset, flip_y, flip_x, matrix: see `placing.Placed`) is found
+    when one asks.
     """
 
     rows: Array
-    path: Array
-    transpose: Array
-    box: Array
-    full: Array
-    offset: Array
+    whole: Array
+    size_in: Array
     size: Array
-    flip_y: Array
-    flip_x: Array
-    matrix: Array
     interpolation: Array
     antialias: Array
-    borders: tuple[Border, ...]
-    whole: Array
+    edge: Array
+    cut_first: Array
+    known: tuple[Border, ...]
+
+    shared: ClassVar[tuple[str, ...]] = ("known",)  # fields that are the same for all rows
+
+    @cached_property
+    def borders(self) -> tuple[Border, ...]:
+        """The border of each sample."""
+        return tuple([self.known[i] for i in self.edge.tolist()])
+
+    @cached_property
+    def placed(self) -> Placed:
+        """Path and window of each sample."""
+        folds = np.array([border.mode in ("reflect", "symmetric") for border in self.known])
+        flags = self.antialias, self.edge > 0, folds[self.edge], self.cut_first
+        return place(self.whole, self.size_in, self.size, self.interpolation, *flags)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in Placed.__dataclass_fields__:
+            return getattr(self.placed, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,8 @@ class Colors:
     expands: Array
     hue: Array
     chroma: Array
+
+    shared: ClassVar[tuple[str, ...]] = ()
 
     def composed(self, channels: int) -> tuple[Array, Array]:
         """Compose all steps of each sample without clamps: A `(R, c, c)`, v `(R, c)`, m the mean luma of the input."""
@@ -77,6 +93,8 @@ class Erasing:
     rectangle: Array
     paints: tuple[tuple[float, ...], ...]
 
+    shared: ClassVar[tuple[str, ...]] = ()
+
 
 @dataclass(frozen=True)
 class Alone:
@@ -99,3 +117,18 @@ class Mixed(Alone):
 
 
 Run = Geometry | Colors | Erasing | Alone
+
+__all__ = [
+    "BICUBIC",
+    "BILINEAR",
+    "COPY",
+    "NEAREST",
+    "RESIZE",
+    "WARP",
+    "Alone",
+    "Colors",
+    "Erasing",
+    "Geometry",
+    "Mixed",
+    "Run",
+]

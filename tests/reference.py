@@ -106,7 +106,9 @@ def steps_of(program, sample):
 
 def tolerance(pipeline, program, sample, size, engine, dtype):
     """Return the allowed error of one sample in 1/255, from `TOLERANCES` and what was drawn for it."""
-    column = "torch" if engine in ("torch", "triton") else f"opencv {'uint8' if dtype == 'uint8' else 'float'}"
+    column = (
+        "torch" if engine in ("native", "torch", "triton") else f"opencv {'uint8' if dtype == 'uint8' else 'float'}"
+    )
     return _error(steps_of(program, sample), size, column, pipeline.fuse, 0.0)
 
 

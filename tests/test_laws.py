@@ -28,7 +28,7 @@ CASES = [
 ]
 KINDS = [
     pytest.param(engine, dtype, channels, id=f"{engine}-{dtype}-{'rgb' if channels == 3 else 'gray'}")
-    for engine in ("opencv", "torch")
+    for engine in ("native", "opencv", "torch")
     for dtype in ("uint8", "float32")
     for channels in (3, 1)
 ]
@@ -177,7 +177,7 @@ def test_laws_5_and_6_pixels_do_not_depend_on_batch_size_or_order(name, argument
 # --- law 7 ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["opencv", "torch"])
+@pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 @over_cases
 def test_law_7_fused_equals_sequential_on_smooth_images(name, arguments, engine):
     if "transforms" in arguments:
@@ -304,7 +304,7 @@ def _global_states():
     return torch.random.get_rng_state().numpy().tobytes(), legacy[1].tobytes(), random.getstate()
 
 
-@pytest.mark.parametrize("engine", ["opencv", "torch"])
+@pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 @over_cases
 def test_law_9_a_keyed_call_touches_no_global_random_state(name, arguments, engine):
     pipeline = Pipeline([build(name, arguments, "uint8")], engine=engine)

@@ -1,0 +1,163 @@
+/* The CPU kernel as a module: `render(rows, steps, samples, capacity, ...)`, for the best instructions that there are.
+
+   What it does to a sample stands in native_kernel.h, native_resample.h and native_steps.h, which are compiled here
+   for AVX-512, AVX2 and without either. Products and sums are never contracted, so that all three give the same bits. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "native_base.h"
+#include "native_place.h"
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define FN(name) JOIN(name, SUFFIX)
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+/* Which byte of each of three vectors goes where, for the channels of interleaved pixels; 128 for none. */
+#define NO 128
+static const uint8_t SPLIT[3][3][16] __attribute__((aligned(16))) = {
+    {{0, 3, 6, 9, 12, 15, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO},
+     {NO, NO, NO, NO, NO, NO, 2, 5, 8, 11, 14, NO, NO, NO, NO, NO},
+     {NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, 1, 4, 7, 10, 13}},
+    {{1, 4, 7, 10, 13, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO},
+     {NO, NO, NO, NO, NO, 0, 3, 6, 9, 12, 15, NO, NO, NO, NO, NO},
+     {NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, 2, 5, 8, 11, 14}},
+    {{2, 5, 8, 11, 14, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO},
+     {NO, NO, NO, NO, NO, 1, 4, 7, 10, 13, NO, NO, NO, NO, NO, NO},
+     {NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, 0, 3, 6, 9, 12, 15}}};
+
+/* From pixels of three bytes to pixels of four. */
+static const uint8_t WIDEN[16] __attribute__((aligned(16))) = {0, 1, 2, NO, 3, 4, 5, NO, 6, 7, 8, NO, 9, 10, 11, NO};
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
+#define WIDTH 16
+#define SUFFIX _avx512
+#define VECTOR __m512
+#define INDICES __m512i
+#define LOAD _mm512_loadu_ps
+#define STORE _mm512_storeu_ps
+#define ADD _mm512_add_ps
+#define MULTIPLY _mm512_mul_ps
+#define RELATIVE(first, low) _mm512_sub_epi32(_mm512_loadu_si512(first), _mm512_set1_epi32(low))
+#define NEXT(at) _mm512_add_epi32(at, _mm512_set1_epi32(1))
+#define PICK(one, at, two) _mm512_permutex2var_ps(one, at, two)
+#include "native_kernel.h"
+#include "native_undefine.h"
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx2")
+#define WIDTH 8
+#define SUFFIX _avx2
+#define VECTOR __m256
+#define INDICES __m256i
+#define LOAD _mm256_loadu_ps
+#define STORE _mm256_storeu_ps
+#define ADD _mm256_add_ps
+#define MULTIPLY _mm256_mul_ps
+#define RELATIVE(first, low) _mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)(first)), _mm256_set1_epi32(low))
+#define NEXT(at) _mm256_add_epi32(at, _mm256_set1_epi32(1))
+/* The lower three bits of an index pick from a vector, the fourth says from which. */
+#define PICK(one, at, two)                                                                                 \
+    _mm256_blendv_ps(_mm256_permutevar8x32_ps(one, at), _mm256_permutevar8x32_ps(two, at),                 \
+                     _mm256_castsi256_ps(_mm256_slli_epi32(at, 28)))
+#include "native_kernel.h"
+#include "native_undefine.h"
+#pragma GCC pop_options
+#endif
+
+#define WIDTH 4
+#define SUFFIX _plain
+#include "native_kernel.h"
+
+typedef void (*Render)(Arena *, const Sample *, const Step *, int, int, const Output *);
+
+/* Return the kernel for an instruction set, NULL where this machine lacks it. */
+static Render kernel_of(const char *name) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (strcmp(name, "avx512") == 0)
+        return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+                   ? render_avx512
+                   : NULL;
+    if (strcmp(name, "avx2") == 0) return __builtin_cpu_supports("avx2") ? render_avx2 : NULL;
+#endif
+    return strcmp(name, "plain") == 0 ? render_plain : NULL;
+}
+
+static PyObject *native_render(PyObject *self, PyObject *args) {
+    const char *set;
+    unsigned long long rows, steps;
+    int samples, capacity;
+    Output out;
+    float *l = out.luma, *s = out.scale, *o = out.offset;
+    if (!PyArg_ParseTuple(args, "sKKiiiiif(fff)(fff)(fff)", &set, &rows, &steps, &samples, &capacity, &out.channels, &out.to,
+                          &out.interleaved, &out.white, l, l + 1, l + 2, s, s + 1, s + 2, o, o + 1, o + 2))
+        return NULL;
+    Render render = kernel_of(set);
+    if (render == NULL) return PyErr_Format(PyExc_ValueError, "this machine has no %s", set);
+    Arena arena = {NULL};
+    volatile int failed = 0;
+    Py_BEGIN_ALLOW_THREADS
+    if (setjmp(arena.failed) == 0) render(&arena, (const Sample *)(uintptr_t)rows, (const Step *)(uintptr_t)steps, samples, capacity, &out);
+    else failed = 1;
+    release(&arena);
+    Py_END_ALLOW_THREADS
+    if (failed) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+/* Fill in source, strides, size and type of each array (H, W, 3) or (H, W) of a sequence. */
+static PyObject *native_describe(PyObject *self, PyObject *args) {
+    PyObject *images;
+    unsigned long long address;
+    Py_ssize_t item;
+    if (!PyArg_ParseTuple(args, "OKn", &images, &address, &item)) return NULL;
+    PyObject *list = PySequence_Fast(images, "describe takes a sequence of arrays");
+    if (list == NULL) return NULL;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list); i++) {
+        Sample *sample = (Sample *)(uintptr_t)(address + i * item);
+        Py_buffer view;
+        if (PyObject_GetBuffer(PySequence_Fast_GET_ITEM(list, i), &view, PyBUF_STRIDED_RO) < 0) {
+            Py_DECREF(list);
+            return NULL;
+        }
+        sample->source = (int64_t)(uintptr_t)view.buf;
+        sample->type = view.itemsize == 1 ? UINT8 : FLOAT32;
+        for (int a = 0; a < 2; a++) {
+            sample->image[a] = (int32_t)view.shape[a];
+            sample->strides[1 + a] = (int32_t)(view.strides[a] / view.itemsize);
+        }
+        sample->strides[0] = view.ndim == 3 ? (int32_t)(view.strides[2] / view.itemsize) : 0;
+        PyBuffer_Release(&view);
+    }
+    Py_DECREF(list);
+    Py_RETURN_NONE;
+}
+
+static PyObject *native_sets(PyObject *self, PyObject *args) {
+    PyObject *found = PyList_New(0);
+    const char *names[] = {"avx512", "avx2", "plain"};
+    for (int i = 0; found != NULL && i < 3; i++) {
+        if (kernel_of(names[i]) == NULL) continue;
+        PyObject *name = PyUnicode_FromString(names[i]);
+        if (name == NULL || PyList_Append(found, name) < 0) Py_CLEAR(found);
+        Py_XDECREF(name);
+    }
+    return found;
+}
+
+static PyMethodDef methods[] = {
+    {"render", native_render, METH_VARARGS,
+     "render(set, rows, steps, samples, capacity, channels, to, interleaved, white, luma, scale, offset): render tables."},
+    {"describe", native_describe, METH_VARARGS, "describe(images, samples, item): fill in what is known of each image."},
+    {"sets", native_sets, METH_NOARGS, "Return the names of the instruction sets that this machine has, best first."},
+    {NULL, NULL, 0, NULL}};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", "The CPU kernel.", 0, methods, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__native(void) { return PyModule_Create(&module); }

@@ -1,0 +1,243 @@
+"""The compiled CPU engine: one call resamples, colours, erases, normalizes and writes a whole batch.
+
+The kernel (`native.c` and what it includes) keeps a row of an image in the cache from its first byte to the last. What
+it does not know is rendered by the transform itself, image by image, between two calls. Where no C compiler was at hand
+at installation there is no such engine, and `opencv` takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from augsynth.engines.alone import render_alone
+from augsynth.engines.buffers import allocate_batch, recycled
+from augsynth.engines.output import Output
+from augsynth.engines.passes import Part, Pass, passes_of
+from augsynth.runs import NEAREST, Alone, Colors, Erasing, Geometry, Mixed, Run
+from augsynth.transforms.base import BORDER_MODES, Array, Border
+from augsynth.transforms.color import LUMA
+
+_native: Any
+try:
+    from augsynth.engines import _native  # type: ignore[attr-defined,no-redef]
+except ImportError:
+    _native = None
+
+SETS: tuple[str, ...] = tuple(_native.sets()) if _native else ()
+_TYPES = {torch.uint8: 0, torch.float32: 1, torch.bfloat16: 2}
+_NOTHING, _MATRIX, _HUE, _ERASE = range(4)
+# As in native_base.h.
+SAMPLE = np.dtype(
+    [
+        ("source", "i8"),
+        ("target", "i8"),
+        ("matrix", "f8", (3, 3)),
+        ("strides", "i4", 3),
+        ("image", "i4", 2),
+        ("size", "i4", 2),
+        ("interpolation", "i4"),
+        ("antialias", "i4"),
+        ("cut_first", "i4"),
+        ("bordered", "i4"),
+        ("border", "i4"),
+        ("fill", "f4", 3),
+        ("steps", "i4"),
+        ("type", "i4"),
+    ],
+    align=True,
+)
+STEP = np.dtype(
+    {
+        "names": ["code", "mean", "matrix", "shift", "rectangle", "vector"],
+        "formats": ["i4", "i4", "(3,3)f4", "f4", "4i4", "3f4"],
+        "offsets": [0, 4, 8, 8, 8, 44],
+        "itemsize": 56,
+    }
+)
+
+
+def render(
+    images: Sequence[Array], runs: Sequence[Run], sizes: Array, output: Output, exact: bool
+) -> torch.Tensor | list[torch.Tensor]:
+    """Render B images `(H, W, C)` or `(H, W)`, uint8 or float32 of any strides, C 1 or 3, to `sizes (B, 2)`.
+
+    Returns one contiguous `(B, C, h, w)` batch where all samples end in the same size, else B tensors `(C, h, w)`.
+    """
+    current = list(images)
+    *steps, last = passes_of(runs, len(images))
+    _advance(current, steps, output.white, exact)
+    assert isinstance(last, Pass)
+    return _render_last(current, last, sizes, output, exact)
+
+
+def _advance(current: list[Array], steps: Sequence[Pass | Alone], white: float, exact: bool) -> None:
+    for step in steps:
+        if isinstance(step, Mixed):
+            _mix(current, step, white, exact)
+        elif isinstance(step, Alone):
+            render_alone(current, step, white)
+        elif step.parts:
+            _render_between(current, step, white, exact)
+
+
+def _mix(current: list[Array], run: Mixed, white: float, exact: bool) -> None:
+    """Replace images by weighted sums of themselves and of chains over them."""
+    rows, width = run.rows.tolist(), run.weights.shape[1] - 1
+    chains = [current[row] for row in rows for _ in range(width)]
+    _advance(chains, passes_of(run.runs, len(chains)), white, exact)
+    for i, (row, weights) in enumerate(zip(rows, run.weights.astype(np.float32), strict=True)):
+        total = current[row] * weights[0]
+        for weight, chain in zip(weights[1:], chains[i * width :], strict=False):
+            total += chain * weight
+        # The weights sum to 1 but for rounding.
+        current[row] = np.clip(total, 0.0, white, out=total)
+
+
+def _render_between(current: list[Array], step: Pass, white: float, exact: bool) -> None:
+    """Render what another step follows, into arrays of floats; bytes that are only picked and not mixed stay bytes."""
+    rows = step.rows.tolist()
+    images = [current[row] for row in rows]
+    table = samples_of(images)
+    _move(table, step.parts)
+    picked = (table["type"] == _TYPES[torch.uint8]) & (table["interpolation"] == NEAREST)
+    for part in step.parts:
+        if not isinstance(part.run, Geometry):
+            picked[part.at] = False
+    kinds = [np.uint8 if stays else np.float32 for stays in picked.tolist()]
+    results = [
+        np.empty((*size, *image.shape[2:]), kind)
+        for image, size, kind in zip(images, table["size"].tolist(), kinds, strict=True)
+    ]
+    table["target"] = [_address(result) for result in results]
+    for chosen, dtype in ((picked, torch.uint8), (~picked, torch.float32)):
+        scale = 1.0 if dtype == torch.uint8 else 1 / white
+        between = Output(white, None, None, dtype) if dtype == torch.uint8 else Output(white, (0.0,), (scale,), dtype)
+        _call(table, step.parts, images, chosen, between, exact, interleaved=True)
+    for row, result in zip(rows, results, strict=True):
+        current[row] = result
+
+
+def _render_last(
+    current: list[Array], step: Pass, sizes: Array, output: Output, exact: bool
+) -> torch.Tensor | list[torch.Tensor]:
+    kind = output.dtype if output.dtype in _TYPES else torch.float32
+    table = samples_of(current)
+    _move(table, step.parts)
+    channels = [3 if image.ndim == 3 else 1 for image in current]
+    everyone = np.ones(len(current), bool)
+    if (sizes == sizes[0]).all() and len(set(channels)) == 1:
+        shape = (len(current), channels[0], int(sizes[0, 0]), int(sizes[0, 1]))
+        batch = allocate_batch(shape, output.dtype)
+        into = batch if kind == output.dtype else recycled(shape, kind)
+        table["target"] = into.data_ptr() + into.stride(0) * into.element_size() * np.arange(len(current))
+        _call(table, step.parts, current, everyone, replace(output, dtype=kind), exact)
+        return batch if into is batch else batch.copy_(into)
+    shapes = [(c, int(h), int(w)) for c, (h, w) in zip(channels, sizes.tolist(), strict=True)]
+    rows = [recycled(shape, kind) for shape in shapes]
+    table["target"] = [row.data_ptr() for row in rows]
+    _call(table, step.parts, current, everyone, replace(output, dtype=kind), exact)
+    return rows if kind == output.dtype else [row.to(output.dtype) for row in rows]
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def samples_of(images: Sequence[Array]) -> Array:
+    """Return a table `(B,)` of SAMPLE that copies images, which may have any strides of whole elements."""
+    table = np.zeros(len(images), SAMPLE)
+    _native.describe(images, _address(table), SAMPLE.itemsize)
+    table["size"] = table["image"]
+    table["matrix"] = np.eye(3)
+    return table
+
+
+def _move(table: Array, parts: Sequence[Part]) -> None:
+    for part in parts:
+        if not isinstance(part.run, Geometry):
+            continue
+        run, at, p = part.run, part.at, part.position
+        table["matrix"][at], table["size"][at] = run.whole[p], run.size[p]
+        table["interpolation"][at], table["antialias"][at] = run.interpolation[p], run.antialias[p]
+        table["cut_first"][at] = run.cut_first[p]
+        edge = run.edge[p]
+        table["bordered"][at] = edge > 0
+        modes, fills = _borders(run.known)
+        table["border"][at], table["fill"][at] = modes[edge], fills[edge]
+
+
+def _borders(known: tuple[Border, ...]) -> tuple[Array, Array]:
+    fills = [border.fill * 3 if len(border.fill) == 1 else border.fill for border in known]
+    return np.array([BORDER_MODES.index(border.mode) for border in known]), np.array(fills, np.float32)
+
+
+def _steps(parts: Sequence[Part], count: int, channels: int, exact: bool) -> Array:
+    """Return the steps `(B, K)` of STEP of a pass: each part has columns of its own."""
+    found = [part for part in parts if not isinstance(part.run, Geometry)]
+    widths = [part.run.used.shape[1] if isinstance(part.run, Colors) and exact else 1 for part in found]
+    steps = np.zeros((count, sum(widths)), STEP)
+    start = 0
+    for part, width in zip(found, widths, strict=True):
+        mine = np.zeros((len(part.at), width), STEP)
+        if isinstance(part.run, Erasing):
+            _erase(mine[:, 0], part.run, part.position)
+        elif isinstance(part.run, Colors):
+            (_exact if exact else _linear)(mine, part.run, part.position, channels)
+        steps[part.at, start : start + width] = mine
+        start += width
+    return steps
+
+
+def _erase(steps: Array, run: Erasing, p: Array) -> None:
+    steps["code"], steps["rectangle"] = _ERASE, run.rectangle[p]
+    steps["vector"] = [run.paints[i] * 3 if len(run.paints[i]) == 1 else run.paints[i] for i in p.tolist()]
+
+
+def _linear(steps: Array, run: Colors, p: Array, channels: int) -> None:
+    matrix, vector = run.composed(channels)
+    steps["code"] = _MATRIX
+    steps["matrix"][:, 0, :channels, :channels], steps["vector"][:, 0, :channels] = matrix[p], vector[p]
+    steps["mean"][:, 0] = (vector[p] != 0).any(1)
+
+
+def _exact(steps: Array, run: Colors, p: Array, channels: int) -> None:
+    used = run.used[p]
+    if channels == 1:
+        used = used & ~run.chroma[p]
+    turned = ~np.isnan(run.hue[p]) if channels == 3 else np.zeros_like(used)
+    steps["code"] = np.where(used, np.where(turned, _HUE, _MATRIX), _NOTHING)
+    steps["matrix"], steps["vector"] = run.matrix[p], run.luma[p]
+    steps["mean"] = (run.luma[p] != 0).any(2) & used & ~turned
+    if turned.any():
+        steps["shift"][turned] = run.hue[p][turned]
+
+
+def _call(
+    table: Array,
+    parts: Sequence[Part],
+    images: Sequence[Array],
+    chosen: Array,
+    output: Output,
+    exact: bool,
+    interleaved: bool = False,
+) -> None:
+    """Render the samples `chosen (B,)` bool of a table: one call for gray and one for coloured images."""
+    gray = np.array([image.ndim == 2 for image in images])
+    for channels, mine in ((1, chosen & gray), (3, chosen & ~gray)):
+        if not mine.any():
+            continue
+        scale, offset = output.affine(channels)
+        steps = _steps(parts, len(table), channels, exact)
+        table["steps"] = steps.shape[1]
+        rows = table
+        if not mine.all():
+            rows, steps = table[mine], steps[mine]
+        luma = LUMA if exact else LUMA / LUMA.sum()
+        three = [tuple(np.resize(values, 3).tolist()) for values in (luma, scale, offset)]
+        options = channels, _TYPES[output.dtype], interleaved, output.white
+        _native.render(SETS[0], _address(rows), _address(steps), len(rows), steps.shape[1], *options, *three)

@@ -1,0 +1,113 @@
+/* One sample from its pixels to its output. Compiled once for each instruction set. */
+
+#include "native_resample.h"
+#include "native_steps.h"
+
+/* Make a sample's rows: straight for maps that keep the axes, warped for all others. */
+typedef struct {
+    Lines lines;
+    Warp warp;
+    int straight;
+} FN(Rows);
+
+static void FN(make_row)(FN(Rows) *rows, const Row *row, float white, int y, float *into, int channels) {
+    if (rows->straight) FN(straight_row)(&rows->lines, y, into);
+    else FN(warped_row)(&rows->warp, y, into);
+    if (row->clamp) FN(clamp_row)(into, channels * whole(row->size[1]), white);
+}
+
+static Lines FN(lines_of)(Arena *arena, const Image *image, Axis y, Axis x) {
+    Lines lines = {.image = image, .y = y, .x = x, .room = y.taps + 1};
+    lines.raw_stride = whole(x.high - x.low) + 32;
+    lines.raw = take(arena, lines.raw_stride * image->channels);
+    /* Vectors are read past the end of a line, under a weight of 0 that only a number makes 0. */
+    memset(lines.raw, 0, lines.raw_stride * image->channels * sizeof(float));
+    lines.kept = take(arena, (size_t)lines.room * image->channels * x.padded);
+    memset(lines.kept, 0, (size_t)lines.room * image->channels * x.padded * sizeof(float));
+    lines.number = take(arena, lines.room);
+    for (int i = 0; i < lines.room; i++) lines.number[i] = INT32_MIN;
+    return lines;
+}
+
+/* Shrink the window by the filter to the grid: planes of floats. */
+static Image FN(shrunk)(Arena *arena, const Row *row, const Image *image) {
+    const int h = row->grid[0], w = row->grid[1];
+    Axis y = axis_of(arena, row, 0, 1, 0, h, row->filter, 1), x = axis_of(arena, row, 1, 1, 0, w, row->filter, 1);
+    Lines lines = FN(lines_of)(arena, image, y, x);
+    const size_t pitch = (size_t)image->channels * x.padded;
+    float *planes = take(arena, h * pitch);
+    for (int v = 0; v < h; v++) FN(straight_row)(&lines, v, planes + v * pitch);
+    Image result = *image;
+    result.data = planes, result.type = FLOAT32, result.h = h, result.w = w;
+    result.c = x.padded, result.y = pitch, result.x = 1;
+    return result;
+}
+
+/* Copy what a warp can see of its source into pixels of four, in bytes where that loses nothing. */
+static Warp FN(warp_of)(Arena *arena, const Row *row, const Image *image) {
+    Warp warp = {.row = row, .n = row->size[1], .h = image->h, .w = image->w, .channels = image->channels};
+    warp.bytes = image->type == UINT8;
+    for (int c = 0; c < image->channels && row->border == CONSTANT; c++) warp.bytes &= row->fill[c] == floorf(row->fill[c]);
+    bound_view(&warp);
+    warp.pitch = (ptrdiff_t)(warp.right - warp.left) * (warp.bytes ? 4 : 16);
+    char *pixels = take(arena, (size_t)(warp.bottom - warp.top) * warp.pitch / 4 + 8);
+    warp.pixels = pixels;
+    size_t stride = whole(warp.right - warp.left) + 16;
+    float *raw = take(arena, 3 * stride);
+    for (int line = warp.top; line < warp.bottom; line++)
+        FN(read_pixels)(&warp, image, bounded(line, image->h, image->border), raw, stride, pixels + (line - warp.top) * warp.pitch);
+    warp.at_x = take(arena, 2 * (size_t)warp.n), warp.at_y = take(arena, 2 * (size_t)warp.n);
+    warp.offset = take(arena, warp.n), warp.tx = take(arena, warp.n), warp.ty = take(arena, warp.n);
+    warp.four = take(arena, 4 * (size_t)warp.n);
+    return warp;
+}
+
+static void FN(open_rows)(Arena *arena, FN(Rows) *rows, const Row *row, Image *image) {
+    const double *m = row->matrix;
+    int kept = !row->projective && m[1] == 0 && m[3] == 0, filter = row->filter;
+    if (filter && !(kept && row->taps == 1)) *image = FN(shrunk)(arena, row, image), filter = UNFILTERED;
+    rows->straight = kept;
+    if (kept) {
+        Axis y = axis_of(arena, row, 0, m[4], m[5], row->size[0], filter, row->taps);
+        Axis x = axis_of(arena, row, 1, m[0], m[2], row->size[1], filter, row->taps);
+        rows->lines = FN(lines_of)(arena, image, y, x);
+    } else {
+        rows->warp = FN(warp_of)(arena, row, image);
+    }
+}
+
+static void FN(render_sample)(Arena *arena, const Row *row, const Step *steps, const Output *out) {
+    const int h = row->size[0], w = row->size[1], channels = out->channels;
+    Image image = image_of(row, channels);
+    FN(Rows) rows;
+    FN(open_rows)(arena, &rows, row, &image);
+    const size_t stride = whole(w), pitch = channels * stride;
+    int wanted = 0;
+    for (int k = 0; k < row->steps; k++) wanted += wants_mean(steps + k);
+    float mean = 0;
+    /* Only where a mean has to be known first does the whole image wait in memory. */
+    float *planes = take(arena, (wanted ? h : 1) * pitch);
+    int next = 0;
+    for (int pass = 0; pass <= wanted; pass++) {
+        int stop = next + (pass > 0);
+        while (stop < row->steps && !wants_mean(steps + stop)) stop++;
+        double total = 0;
+        for (int y = 0; y < h; y++) {
+            float *at = planes + (wanted ? y * pitch : 0);
+            if (pass == 0) FN(make_row)(&rows, row, out->white, y, at, channels);
+            FN(step_row)(steps, next, stop, mean, out->white, y, at, stride, w, channels);
+            if (pass == wanted) FN(write_row)(out, row, y, at, stride);
+            else total += FN(luma_row)(out, at, stride, w);
+        }
+        mean = (float)(total / ((double)h * w));
+        next = stop;
+    }
+}
+
+static void FN(render)(Arena *arena, const Sample *samples, const Step *steps, int count, int capacity, const Output *out) {
+    for (int i = 0; i < count; i++) {
+        reset(arena);
+        Row row = place(samples + i);
+        FN(render_sample)(arena, &row, steps + (ptrdiff_t)i * capacity, out);
+    }
+}
