@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import torch
 
+from augsynth.compiled import kernel
+
 MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -151,10 +153,20 @@ class Rng:
         """Return `(B, 4 N)` uint64 words below 2**32: four for each of the N (slot, lane) pairs, in one Philox call."""
         if len(self) * len(slots) <= _SCALAR_BLOCKS:
             return self._scalar_words(slots, lanes)
+        if kernel is not None:
+            return self._compiled_words(slots, lanes)
         column = [array.astype(np.uint64)[:, None] for array in (self.index, self.occurrence, self.epoch)]
         counter = (column[0], column[1], np.asarray(slots, np.uint64)[None], np.asarray(lanes, np.uint64)[None])
         blocks = philox(counter, (np.uint64(self.seed), column[2]))
         return np.stack(blocks, axis=-1).reshape(len(self), 4 * len(slots))
+
+    def _compiled_words(self, slots: Sequence[int], lanes: Sequence[int]) -> np.ndarray:
+        count, blocks = len(self), len(slots)
+        words = np.empty((count, 4 * blocks), np.uint64)
+        places = [np.ascontiguousarray(a, np.int64) for a in (self.index, self.occurrence, self.epoch, slots, lanes)]
+        index, occurrence, epoch, slot, lane = (place.ctypes.data for place in places)
+        kernel.words(index, occurrence, epoch, self.seed, slot, lane, count, blocks, words.ctypes.data)
+        return words
 
     def _scalar_words(self, slots: Sequence[int], lanes: Sequence[int]) -> np.ndarray:
         rows = [

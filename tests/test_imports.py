@@ -14,9 +14,9 @@ import augsynth
 ROOT = Path(augsynth.__file__).parent
 # From the bottom up; a module may import from its own layer and from those before it. What is not named is on top.
 LAYERS = [
-    {"errors", "rng", "batch", "provenance"},
+    {"compiled", "errors", "rng", "batch", "provenance"},
     {"transforms"},
-    {"program", "runs", "fuse", "images"},
+    {"program", "placing", "runs", "fuse", "images"},
     {"engines"},
     {"boxes", "finding", "masks", "points", "target_values", "targets"},
     {"pipeline"},

@@ -1,19 +1,20 @@
 """The compiled CPU engine: one call resamples, colours, erases, normalizes and writes a whole batch.
 
-The kernel (`native.c` and what it includes) keeps a row of an image in the cache from its first byte to the last. What
+The kernel (`augsynth/native/`) keeps a row of an image in the cache from its first byte to the last. What
 it does not know is rendered by the transform itself, image by image, between two calls. Where no C compiler was at hand
 at installation there is no such engine, and `opencv` takes its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from augsynth.compiled import kernel
 from augsynth.engines.alone import render_alone
 from augsynth.engines.buffers import allocate_batch, recycled
 from augsynth.engines.output import Output
@@ -22,16 +23,15 @@ from augsynth.runs import NEAREST, Alone, Colors, Erasing, Geometry, Mixed, Run
 from augsynth.transforms.base import BORDER_MODES, Array, Border
 from augsynth.transforms.color import LUMA
 
-_native: Any
-try:
-    from augsynth.engines import _native  # type: ignore[attr-defined,no-redef]
-except ImportError:
-    _native = None
-
-SETS: tuple[str, ...] = tuple(_native.sets()) if _native else ()
+SETS: tuple[str, ...] = tuple(kernel.sets()) if kernel else ()
 _TYPES = {torch.uint8: 0, torch.float32: 1, torch.bfloat16: 2}
 _NOTHING, _MATRIX, _HUE, _ERASE = range(4)
-# As in native_base.h.
+# Transforms on whole levels that the kernel knows, by their `kernel_step`.
+_LEVELS = dict(zip(("invert", "posterize", "solarize", "autocontrast", "equalize", "sharpen"), range(4, 10), strict=True))
+    name: code
+    for code, name in enumerate(("invert", "posterize", "solarize", "autocontrast", "equalize", "sharpen"), 4)
+}
+# As in native/base.h.
 SAMPLE = np.dtype(
     [
         ("source", "i8"),
@@ -69,10 +69,20 @@ def render(
     Returns one contiguous `(B, C, h, w)` batch where all samples end in the same size, else B tensors `(C, h, w)`.
     """
     current = list(images)
-    *steps, last = passes_of(runs, len(images))
+    *steps, last = passes_of(runs, len(images), _known(output.white))
     _advance(current, steps, output.white, exact)
     assert isinstance(last, Pass)
     return _render_last(current, last, sizes, output, exact)
+
+
+def _known(white: float) -> Callable[[Run], bool]:
+    """Return what tells the runs that the kernel renders: on whole levels a few more."""
+    whole = white == 255.0
+
+    def known(run: Run) -> bool:
+        return not isinstance(run, Alone) or (whole and run.transform.kernel_step in _LEVELS)
+
+    return known
 
 
 def _advance(current: list[Array], steps: Sequence[Pass | Alone], white: float, exact: bool) -> None:
@@ -89,7 +99,7 @@ def _mix(current: list[Array], run: Mixed, white: float, exact: bool) -> None:
     """Replace images by weighted sums of themselves and of chains over them."""
     rows, width = run.rows.tolist(), run.weights.shape[1] - 1
     chains = [current[row] for row in rows for _ in range(width)]
-    _advance(chains, passes_of(run.runs, len(chains)), white, exact)
+    _advance(chains, passes_of(run.runs, len(chains), _known(white)), white, exact)
     for i, (row, weights) in enumerate(zip(rows, run.weights.astype(np.float32), strict=True)):
         total = current[row] * weights[0]
         for weight, chain in zip(weights[1:], chains[i * width :], strict=False):
@@ -151,7 +161,7 @@ def _address(array: Array) -> int:
 def samples_of(images: Sequence[Array]) -> Array:
     """Return a table `(B,)` of SAMPLE that copies images, which may have any strides of whole elements."""
     table = np.zeros(len(images), SAMPLE)
-    _native.describe(images, _address(table), SAMPLE.itemsize)
+    kernel.describe(images, _address(table), SAMPLE.itemsize)
     table["size"] = table["image"]
     table["matrix"] = np.eye(3)
     return table
@@ -184,7 +194,10 @@ def _steps(parts: Sequence[Part], count: int, channels: int, exact: bool) -> Arr
     start = 0
     for part, width in zip(found, widths, strict=True):
         mine = np.zeros((len(part.at), width), STEP)
-        if isinstance(part.run, Erasing):
+        if isinstance(part.run, Alone):
+            mine["code"] = _LEVELS[part.run.transform.kernel_step]
+            mine["vector"][:, 0] = part.run.transform.kernel_numbers(part.run.params[part.position])
+        elif isinstance(part.run, Erasing):
             _erase(mine[:, 0], part.run, part.position)
         elif isinstance(part.run, Colors):
             (_exact if exact else _linear)(mine, part.run, part.position, channels)
@@ -240,4 +253,4 @@ def _call(
         luma = LUMA if exact else LUMA / LUMA.sum()
         three = [tuple(np.resize(values, 3).tolist()) for values in (luma, scale, offset)]
         options = channels, _TYPES[output.dtype], interleaved, output.white
-        _native.render(SETS[0], _address(rows), _address(steps), len(rows), steps.shape[1], *options, *three)
+        kernel.render(SETS[0], _address(rows), _address(steps), len(rows), steps.shape[1], *options, *three)

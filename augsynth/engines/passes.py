@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,25 +29,26 @@ class Pass:
     last: bool
 
 
-def passes_of(runs: Sequence[Run], count: int) -> list[Pass | Alone]:
-    """Split the runs of `count` samples: in a pass, each has one resample at most, then colours and rectangles.
+def passes_of(runs: Sequence[Run], count: int, known: Callable[[Run], bool]) -> list[Pass | Alone]:
+    """Split the runs of `count` samples: in a pass, each has one resample at most, then whatever else is `known`.
 
-    A sample's next resample opens its next pass; a transform that renders itself stands between two passes. The last
-    pass has all samples, and each sample's last part.
+    A sample's next resample opens its next pass; a transform that is not known renders itself, between two passes. The
+    last pass has all samples, and each sample's last part.
     """
-    if len(runs) < 2 and not any(isinstance(run, Alone) for run in runs):
+    if len(runs) < 2 and all(map(known, runs)):
         return [_pass([(run, np.arange(len(run.rows))) for run in runs], count, last=True)]
     depth, busy = np.zeros(count, np.int64), np.zeros(count, bool)
     levels = []
-    for run in runs:
-        if isinstance(run, Alone):
+    apart = [not known(run) for run in runs]
+    for run, alone in zip(runs, apart, strict=True):
+        if alone:
             # Passes have even numbers, what stands between them odd ones.
             depth[run.rows] = depth[run.rows].max() | 1
         elif isinstance(run, Geometry):
             depth[run.rows] += 2 * busy[run.rows]
         levels.append(depth[run.rows])
-        depth[run.rows] += isinstance(run, Alone)
-        busy[run.rows] = not isinstance(run, Alone)
+        depth[run.rows] += alone
+        busy[run.rows] = not alone
     last = int(depth.max())
     # Whatever is not followed by anything can wait for the last pass.
     levels = [np.where(level == depth[run.rows], last, level) for run, level in zip(runs, levels, strict=True)]

@@ -181,6 +181,11 @@ class Standalone(Leaf):
     """
 
     moves: ClassVar[bool] = False  # moves pixels, so that targets must follow
+    kernel_step: ClassVar[str] = ""  # its name in the compiled engine, which knows some on whole levels
+
+    def kernel_numbers(self, params: Array) -> Array:
+        """Return what the compiled engine's step needs, `(R, 3)`."""
+        return np.zeros((len(params), 3))
 
     def apply(self, pixels: torch.Tensor, params: Array, white: float) -> torch.Tensor:
         """Render float `(R, C, H, W)` in [0, white] by parameters `(R, params)`: on any device, same range out."""

@@ -25,6 +25,11 @@ def column(values: Array | float, pixels: torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(np.asarray(values), dtype=pixels.dtype).to(pixels.device).reshape(-1, 1, 1, 1)
 
 
+def first_of_three(numbers: Array) -> Array:
+    """Return numbers `(R,)` as the first column of `(R, 3)`."""
+    return np.stack([numbers, np.zeros_like(numbers), np.zeros_like(numbers)], 1)
+
+
 class LevelTone(Tone):
     """A tone with a fast path of its own on uint8, `on_levels`; floats go through `apply` as they lie."""
 

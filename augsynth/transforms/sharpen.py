@@ -22,6 +22,11 @@ class _Sharpening(Neighbourhood):
 
     params: ClassVar[int] = 1
     channels: ClassVar[tuple[int, ...]] = (1, 3)
+    kernel_step: ClassVar[str] = "sharpen"
+
+    def kernel_numbers(self, params: Array) -> Array:
+        high, low = _split(1 - params[:, 0])
+        return np.stack([high, low, np.zeros_like(high)], 1)
 
     def apply(self, pixels: torch.Tensor, params: Array, white: float) -> torch.Tensor:
         if min(pixels.shape[2:]) < 3:

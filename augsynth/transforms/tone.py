@@ -19,6 +19,7 @@ from augsynth.transforms.levels import (
     by_plane,
     column,
     even_tables,
+    first_of_three,
     levels,
     look_up,
     look_up_each,
@@ -45,6 +46,8 @@ _BINS = 256 - 1e-3  # from floats to 256 levels: torchvision's factor
 @dataclass(frozen=True)
 class Invert(LevelTone):
     """Replace each value by its distance from white."""
+
+    kernel_step: ClassVar[str] = "invert"
 
     def apply(self, pixels: torch.Tensor, params: Array, white: float) -> torch.Tensor:
         return white - levels(pixels, white)
@@ -76,6 +79,7 @@ class Posterize(LevelTone):
     bits: int
 
     params: ClassVar[int] = 1
+    kernel_step: ClassVar[str] = "posterize"
 
     def validate(self) -> None:
         if not isinstance(self.bits, (int, np.integer)) or isinstance(self.bits, bool) or not 0 <= self.bits <= 8:
@@ -83,6 +87,9 @@ class Posterize(LevelTone):
 
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
         return np.full((len(u), 1), np.rint(8 - strength * (8 - self.bits)))
+
+    def kernel_numbers(self, params: Array) -> Array:
+        return first_of_three(2.0 ** (8 - params[:, 0]))
 
     def apply(self, pixels: torch.Tensor, params: Array, white: float) -> torch.Tensor:
         if white == 255.0:
@@ -124,6 +131,7 @@ class Solarize(LevelTone):
     threshold: float
 
     params: ClassVar[int] = 1
+    kernel_step: ClassVar[str] = "solarize"
 
     def validate(self) -> None:
         if not (is_number(self.threshold) and 0 <= self.threshold <= 1):
@@ -136,6 +144,9 @@ class Solarize(LevelTone):
     def limits(self, params: Array, white: float) -> Array:
         """Return the threshold in image space `(R,)`."""
         return np.asarray(params[:, 0] * white)
+
+    def kernel_numbers(self, params: Array) -> Array:
+        return first_of_three(np.ceil(self.limits(params, 255.0)))
 
     def apply(self, pixels: torch.Tensor, params: Array, white: float) -> torch.Tensor:
         values = levels(pixels, white)
@@ -190,6 +201,7 @@ class RandomSolarize(Solarize):
 class Autocontrast(LevelTone):
     """Stretch each channel so that its darkest value becomes 0 and its brightest white; flat channels stay."""
 
+    kernel_step: ClassVar[str] = "autocontrast"
     channels: ClassVar[tuple[int, ...]] = (1, 3)
 
     def apply(self, pixels: torch.Tensor, params: Array, white: float) -> torch.Tensor:
@@ -243,6 +255,7 @@ class RandomAutocontrast(Autocontrast):
 class Equalize(LevelTone):
     """Make the histogram of each channel as even as PIL does; floats are rounded down to 256 levels for it."""
 
+    kernel_step: ClassVar[str] = "equalize"
     channels: ClassVar[tuple[int, ...]] = (1, 3)
 
     def apply(self, pixels: torch.Tensor, params: Array, white: float) -> torch.Tensor:

@@ -1,7 +1,9 @@
 /* One sample from its pixels to its output. Compiled once for each instruction set. */
 
-#include "native_resample.h"
-#include "native_steps.h"
+#include "resample.h"
+#include "steps.h"
+#include "levels.h"
+#include "write.h"
 
 /* Make a sample's rows: straight for maps that keep the axes, warped for all others. */
 typedef struct {
@@ -76,31 +78,66 @@ static void FN(open_rows)(Arena *arena, FN(Rows) *rows, const Row *row, Image *i
     }
 }
 
+/* An image between its resample and its output: rows of planes, all of them where a step has to know them first. */
+typedef struct {
+    const Output *out;
+    const Step **steps;
+    int h, w, entire;
+    size_t stride, pitch;   /* elements from plane to plane, and from row to row */
+    float *planes, *kept;   /* kept: two rows as they were before they were sharpened */
+    Facts facts;
+} FN(Canvas);
+
+static void FN(sharpen)(FN(Canvas) *canvas, const Step *step, int y) {
+    float *row = canvas->planes + y * canvas->pitch, *mine = canvas->kept + (y & 1) * canvas->pitch;
+    const float *above = canvas->kept + ((y + 1) & 1) * canvas->pitch, *below = row + canvas->pitch;
+    memcpy(mine, row, canvas->pitch * sizeof(float));
+    if (y == 0 || y + 1 == canvas->h) return;
+    for (int c = 0; c < canvas->out->channels; c++, row += canvas->stride, above += canvas->stride, mine += canvas->stride, below += canvas->stride)
+        FN(sharpen_row)(step, row, above, mine, below, canvas->w);
+}
+
+/* Run the steps [from, to) on row y; only the first of them may ask for something. */
+static void FN(step_row)(FN(Canvas) *canvas, int from, int to, int y, float *row) {
+    const int n = canvas->w, channels = canvas->out->channels;
+    const size_t stride = canvas->stride;
+    for (int k = from; k < to; k++) {
+        const Step *step = canvas->steps[k];
+        if (step->code == COLOR_MATRIX)
+            FN(color_row)(step, step->mean ? canvas->facts.mean : 0, canvas->out->white, row, row + stride, row + 2 * stride, n, channels);
+        else if (step->code == HUE) FN(hue_row)(step->matrix[0], row, row + stride, row + 2 * stride, n);
+        else if (step->code == ERASE) FN(erase_row)(step, y, row, stride, n, channels);
+        else if (step->code == SHARPEN) FN(sharpen)(canvas, step, y);
+        else FN(level_row)(step, &canvas->facts, row, stride, n, channels);
+    }
+}
+
 static void FN(render_sample)(Arena *arena, const Row *row, const Step *steps, const Output *out) {
-    const int h = row->size[0], w = row->size[1], channels = out->channels;
-    Image image = image_of(row, channels);
+    Image image = image_of(row, out->channels);
     FN(Rows) rows;
     FN(open_rows)(arena, &rows, row, &image);
-    const size_t stride = whole(w), pitch = channels * stride;
-    int wanted = 0;
-    for (int k = 0; k < row->steps; k++) wanted += wants_mean(steps + k);
-    float mean = 0;
-    /* Only where a mean has to be known first does the whole image wait in memory. */
-    float *planes = take(arena, (wanted ? h : 1) * pitch);
-    int next = 0;
-    for (int pass = 0; pass <= wanted; pass++) {
-        int stop = next + (pass > 0);
-        while (stop < row->steps && !wants_mean(steps + stop)) stop++;
-        double total = 0;
-        for (int y = 0; y < h; y++) {
-            float *at = planes + (wanted ? y * pitch : 0);
-            if (pass == 0) FN(make_row)(&rows, row, out->white, y, at, channels);
-            FN(step_row)(steps, next, stop, mean, out->white, y, at, stride, w, channels);
-            if (pass == wanted) FN(write_row)(out, row, y, at, stride);
-            else total += FN(luma_row)(out, at, stride, w);
+    FN(Canvas) canvas = {.out = out, .h = row->size[0], .w = row->size[1], .stride = whole(row->size[1])};
+    canvas.pitch = out->channels * canvas.stride;
+    canvas.steps = take(arena, 2 * (size_t)row->steps);
+    int count = 0, passes = 1;
+    for (int k = 0; k < row->steps; k++)
+        if (steps[k].code != NOTHING) canvas.steps[count++] = steps + k, passes += need_of(steps + k) != NO_NEED;
+    canvas.entire = passes > 1;
+    canvas.planes = take(arena, (canvas.entire ? canvas.h : 1) * canvas.pitch);
+    canvas.kept = canvas.entire ? take(arena, 2 * canvas.pitch) : NULL;
+    for (int pass = 0, next = 0, stop; pass < passes; pass++, next = stop) {
+        for (stop = next + (pass > 0); stop < count && need_of(canvas.steps[stop]) == NO_NEED; stop++) {}
+        const int need = stop < count ? need_of(canvas.steps[stop]) : NO_NEED;
+        Facts found;
+        if (need) FN(open_facts)(&found);
+        for (int y = 0; y < canvas.h; y++) {
+            float *at = canvas.planes + (canvas.entire ? y * canvas.pitch : 0);
+            if (pass == 0) FN(make_row)(&rows, row, out->white, y, at, out->channels);
+            FN(step_row)(&canvas, next, stop, y, at);
+            if (need) FN(gather_facts)(&found, need, out, at, canvas.stride, canvas.w);
+            else FN(write_row)(out, row, y, at, canvas.stride);
         }
-        mean = (float)(total / ((double)h * w));
-        next = stop;
+        if (need) FN(close_facts)(&found, need, out->channels, canvas.h * canvas.w), canvas.facts = found;
     }
 }
 

@@ -1,9 +1,9 @@
 /* Where a sample lies: copied, resized or warped, from which window, through what filter. As in `augsynth/placing.py`. */
 
-#ifndef AUGSYNTH_NATIVE_PLACE_H
-#define AUGSYNTH_NATIVE_PLACE_H
+#ifndef AUGSYNTH_PLACE_H
+#define AUGSYNTH_PLACE_H
 
-#include "native_base.h"
+#include "base.h"
 
 enum { NEAREST, BILINEAR, BICUBIC };
 
@@ -67,7 +67,7 @@ static int place_straight(Row *row, const Sample *sample, int taps) {
 static void place_warped(Row *row, const Sample *sample) {
     const double *m = row->matrix;
     const double h = row->size[0], w = row->size[1];
-    double low[2] = {INFINITY, INFINITY}, high[2] = {-INFINITY, -INFINITY}, slope[2][2], shrink[2] = {1, 1};
+    double low[2] = {1e9, 1e9}, high[2] = {-1e9, -1e9}, slope[2][2], shrink[2] = {1, 1};
     int everything = row->border >= REFLECT, filtered = sample->antialias && sample->interpolation > NEAREST;
     if (!filtered) return;
     for (int corner = 0; corner < 4; corner++) {

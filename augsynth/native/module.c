@@ -1,13 +1,14 @@
 /* The CPU kernel as a module: `render(rows, steps, samples, capacity, ...)`, for the best instructions that there are.
 
-   What it does to a sample stands in native_kernel.h, native_resample.h and native_steps.h, which are compiled here
-   for AVX-512, AVX2 and without either. Products and sums are never contracted, so that all three give the same bits. */
+   What it does to a sample stands in kernel.h and what that includes, which is compiled here for AVX-512, AVX2 and
+   without either. Products and sums are never contracted, so that all three give the same bits. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "native_base.h"
-#include "native_place.h"
+#include "base.h"
+#include "philox.h"
+#include "place.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -45,8 +46,8 @@ static const uint8_t WIDEN[16] __attribute__((aligned(16))) = {0, 1, 2, NO, 3, 4
 #define RELATIVE(first, low) _mm512_sub_epi32(_mm512_loadu_si512(first), _mm512_set1_epi32(low))
 #define NEXT(at) _mm512_add_epi32(at, _mm512_set1_epi32(1))
 #define PICK(one, at, two) _mm512_permutex2var_ps(one, at, two)
-#include "native_kernel.h"
-#include "native_undefine.h"
+#include "kernel.h"
+#include "undefine.h"
 #pragma GCC pop_options
 
 #pragma GCC push_options
@@ -65,14 +66,14 @@ static const uint8_t WIDEN[16] __attribute__((aligned(16))) = {0, 1, 2, NO, 3, 4
 #define PICK(one, at, two)                                                                                 \
     _mm256_blendv_ps(_mm256_permutevar8x32_ps(one, at), _mm256_permutevar8x32_ps(two, at),                 \
                      _mm256_castsi256_ps(_mm256_slli_epi32(at, 28)))
-#include "native_kernel.h"
-#include "native_undefine.h"
+#include "kernel.h"
+#include "undefine.h"
 #pragma GCC pop_options
 #endif
 
 #define WIDTH 4
 #define SUFFIX _plain
-#include "native_kernel.h"
+#include "kernel.h"
 
 typedef void (*Render)(Arena *, const Sample *, const Step *, int, int, const Output *);
 
@@ -139,6 +140,18 @@ static PyObject *native_describe(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* Addresses of int64 arrays: index, occurrence, epoch (samples), slots, lanes (blocks), and of words to fill. */
+static PyObject *native_words(PyObject *self, PyObject *args) {
+    unsigned long long index, occurrence, epoch, slots, lanes, words;
+    unsigned int seed;
+    Py_ssize_t samples, blocks;
+    if (!PyArg_ParseTuple(args, "KKKIKKnnK", &index, &occurrence, &epoch, &seed, &slots, &lanes, &samples, &blocks, &words))
+        return NULL;
+    fill_words((const int64_t *)(uintptr_t)index, (const int64_t *)(uintptr_t)occurrence, (const int64_t *)(uintptr_t)epoch, seed,
+               (const int64_t *)(uintptr_t)slots, (const int64_t *)(uintptr_t)lanes, samples, blocks, (uint64_t *)(uintptr_t)words);
+    Py_RETURN_NONE;
+}
+
 static PyObject *native_sets(PyObject *self, PyObject *args) {
     PyObject *found = PyList_New(0);
     const char *names[] = {"avx512", "avx2", "plain"};
@@ -155,6 +168,7 @@ static PyMethodDef methods[] = {
     {"render", native_render, METH_VARARGS,
      "render(set, rows, steps, samples, capacity, channels, to, interleaved, white, luma, scale, offset): render tables."},
     {"describe", native_describe, METH_VARARGS, "describe(images, samples, item): fill in what is known of each image."},
+    {"words", native_words, METH_VARARGS, "words(index, occurrence, epoch, seed, slots, lanes, samples, blocks, words)."},
     {"sets", native_sets, METH_NOARGS, "Return the names of the instruction sets that this machine has, best first."},
     {NULL, NULL, 0, NULL}};
 

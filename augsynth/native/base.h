@@ -2,8 +2,8 @@
 
    Pairs are y, x. Coordinates are continuous: pixel i covers [i, i + 1). */
 
-#ifndef AUGSYNTH_NATIVE_BASE_H
-#define AUGSYNTH_NATIVE_BASE_H
+#ifndef AUGSYNTH_BASE_H
+#define AUGSYNTH_BASE_H
 
 #include <math.h>
 #include <setjmp.h>
@@ -14,7 +14,9 @@
 
 enum { CONSTANT, EDGE, REFLECT, SYMMETRIC };             /* borders */
 enum { UNFILTERED, TRIANGLE, CUBIC };                    /* antialiasing filters */
-enum { NOTHING, COLOR_MATRIX, HUE, ERASE };              /* steps */
+/* Steps. From INVERT on, they are for images that came as bytes, and round to whole levels first. */
+enum { NOTHING, COLOR_MATRIX, HUE, ERASE, INVERT, POSTERIZE, SOLARIZE, AUTOCONTRAST, EQUALIZE, SHARPEN };
+enum { NO_NEED, MEAN, EXTREMA, HISTOGRAM, NEIGHBOURS };  /* what a step has to know of the whole image before it */
 enum { UINT8, FLOAT32, BFLOAT16 };                       /* types of pixels */
 
 /* A sample, as `engines/native.py` lays it out. */
@@ -34,7 +36,7 @@ typedef struct {
     int32_t type;          /* of the image's pixels */
 } Sample;
 
-/* The same, once it is known what has to be read: see native_place.h. */
+/* The same, once it is known what has to be read: see place.h. */
 typedef struct {
     int64_t source, target; /* the source is the window's first pixel */
     double matrix[9];       /* from the output to the grid */
@@ -57,10 +59,18 @@ typedef struct {
         float matrix[9];    /* COLOR_MATRIX; of HUE the first is a shift by a fraction of the circle */
         int32_t rectangle[4]; /* ERASE: top, left, height, width */
     };
-    float vector[3];        /* what the mean is multiplied by, or the paint of ERASE */
+    float vector[3];        /* what the mean is multiplied by; the paint of ERASE; the numbers of POSTERIZE and so on */
 } Step;
 
-static inline int wants_mean(const Step *step) { return step->code == COLOR_MATRIX && step->mean; }
+static inline int need_of(const Step *step) {
+    switch (step->code) {
+        case COLOR_MATRIX: return step->mean ? MEAN : NO_NEED;
+        case AUTOCONTRAST: return EXTREMA;
+        case EQUALIZE: return HISTOGRAM;
+        case SHARPEN: return NEIGHBOURS;
+        default: return NO_NEED;
+    }
+}
 
 /* What all samples of a call have in common. */
 typedef struct {
@@ -238,6 +248,13 @@ typedef struct {
     size_t raw_stride;
 } Lines;
 
+/* What is known of the whole image before a step. */
+typedef struct {
+    double luma;
+    float mean, low[3], high[3], table[3][256];
+    int32_t count[3][256];
+} Facts;
+
 /* A part of a source, [top, bottom) x [left, right), with pixels of four channels, and a row of points in it. */
 typedef struct {
     const Row *row;
@@ -269,20 +286,21 @@ static void bound_view(Warp *warp) {
     const int margin = warp->row->taps == 1 ? 1 : warp->row->taps;
     const int far = warp->row->border >= REFLECT ? 0 : margin == 1 ? 1 : margin / 2 + 1;
     warp->low_x = -far, warp->high_x = warp->w + far, warp->low_y = -far, warp->high_y = warp->h + far;
-    double left = INFINITY, right = -INFINITY, top = INFINITY, bottom = -INFINITY;
+    double left = 1e9, right = -1e9, top = 1e9, bottom = -1e9;
     int everything = warp->row->border >= REFLECT;
     for (int corner = 0; corner < 4; corner++) {
         double x = (corner & 1) * (double)warp->row->size[1], y = (corner >> 1) * (double)warp->row->size[0];
         double depth = m[6] * x + m[7] * y + m[8];
         everything |= depth < 1e-6;
+        depth = depth > 1e-6 ? depth : 1e-6;
         double at_x = (m[0] * x + m[1] * y + m[2]) / depth, at_y = (m[3] * x + m[4] * y + m[5]) / depth;
         left = at_x < left ? at_x : left, right = at_x > right ? at_x : right;
         top = at_y < top ? at_y : top, bottom = at_y > bottom ? at_y : bottom;
     }
-    if (everything || left < warp->low_x || left != left) left = warp->low_x;
-    if (everything || right > warp->high_x || right != right) right = warp->high_x;
-    if (everything || top < warp->low_y || top != top) top = warp->low_y;
-    if (everything || bottom > warp->high_y || bottom != bottom) bottom = warp->high_y;
+    if (everything || left < warp->low_x) left = warp->low_x;
+    if (everything || right > warp->high_x) right = warp->high_x;
+    if (everything || top < warp->low_y) top = warp->low_y;
+    if (everything || bottom > warp->high_y) bottom = warp->high_y;
     /* Nothing of it may be in sight. */
     left = left > warp->high_x ? warp->high_x : left, right = right < left ? left : right;
     top = top > warp->high_y ? warp->high_y : top, bottom = bottom < top ? top : bottom;

@@ -250,7 +250,9 @@ static void FN(locate)(const Warp *warp, int v, double *restrict at_x, double *r
     for (int u = 0; u < n; u++) at_x[u] = mx * (u + 0.5) + x0, at_y[u] = my * (u + 0.5) + y0;
     if (warp->row->projective)
         for (int u = 0; u < n; u++) {
+            /* On the horizon itself a point lies very far out. */
             double depth = mz * (u + 0.5) + z0;
+            depth = fabs(depth) > 1e-12 ? depth : 1e-12;
             at_x[u] /= depth, at_y[u] /= depth;
         }
     if (border >= REFLECT)
@@ -266,7 +268,7 @@ static void FN(place)(const Warp *warp, const double *restrict at_x, const doubl
     int32_t *restrict offset = warp->offset;
     float *restrict tx = warp->tx, *restrict ty = warp->ty;
     for (int u = 0; u < n; u++) {
-        /* What lies further out looks the same. A horizon gives NaN, for which comparisons are false. */
+        /* What lies further out looks the same. */
         double x = at_x[u] > low_x ? at_x[u] : low_x, y = at_y[u] > low_y ? at_y[u] : low_y;
         x = (x < high_x ? x : high_x) - half, y = (y < high_y ? y : high_y) - half;
         double fx = floor(x), fy = floor(y);
