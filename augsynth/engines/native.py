@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,10 +26,8 @@ SETS: tuple[str, ...] = tuple(kernel.sets()) if kernel else ()
 _TYPES = {torch.uint8: 0, torch.float32: 1, torch.bfloat16: 2}
 _NOTHING, _MATRIX, _HUE, _ERASE = range(4)
 # Transforms on whole levels that the kernel knows, by their `kernel_step`.
-_LEVELS = dict(zip(("invert", "posterize", "solarize", "autocontrast", "equalize", "sharpen"), range(4, 10), strict=True))
-    name: code
-    for code, name in enumerate(("invert", "posterize", "solarize", "autocontrast", "equalize", "sharpen"), 4)
-}
+_NAMES = ("invert", "posterize", "solarize", "autocontrast", "equalize", "sharpen")
+_LEVELS = {name: code for code, name in enumerate(_NAMES, _ERASE + 1)}
 # As in native/base.h.
 SAMPLE = np.dtype(
     [
