@@ -131,6 +131,8 @@ def code(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key!r}: {code(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, (tuple, list)):
-        inner = ", ".join(code(entry) for entry in value) + ("," if len(value) == 1 else "")
-        return f"[{inner}]" if value and isinstance(value[0], T.Transform) else f"({inner})"
+        inner = ", ".join(code(entry) for entry in value)
+        if any(isinstance(entry, T.Transform) for entry in value):
+            return f"[{inner}]"
+        return f"({inner}{',' if len(value) == 1 else ''})"
     return f"{value:.3g}" if isinstance(value, float) else repr(value)

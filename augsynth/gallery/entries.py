@@ -10,8 +10,11 @@ from augsynth import transforms as T
 # Said beside the pictures, where these alone would mislead.
 NOTES = {
     "Normalize": "Its values are shown stretched from black to white.",
+    "RandomAutocontrast": "It is shown on a faded picture, because a good one uses all levels already.",
     "SanitizeBoundingBoxes": "The picture stays; the boxes that are too small go.",
 }
+# What is shown on a faded picture, because it would leave the other one as it is.
+FADED = ("RandomAutocontrast",)
 
 
 def transform(name: str, side: int) -> T.Transform:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from augsynth.gallery.catalogue import FOLLOW, NEED_PARTNERS, file_of, follow
-from augsynth.gallery.entries import transform
+from augsynth.gallery.entries import FADED, transform
 from augsynth.gallery.subject import Sample, Subject
 from augsynth.pipeline import Pipeline
 from augsynth.transforms import Transform
@@ -26,13 +26,15 @@ VISIBLE = 0.5
 class Exhibit:
     """One transform on the gallery's picture.
 
-    original, and shown[strength]: samples with `image` `(H, W, 3)` uint8 and, where they follow, the targets.
-    index: the sample's number whose draw is shown; the same at every strength.
+    index: the sample's number whose draw is shown; the same at every strength. ground: which original it stands on,
+    "plain", "marked" with targets, or "faded". original, and shown[strength]: samples with `image` `(H, W, 3)` uint8
+    and, where they follow, the targets.
     """
 
     name: str
     transform: Transform
     index: int
+    ground: str
     original: Sample
     shown: dict[float, Sample]
 
@@ -52,19 +54,18 @@ def exhibit(name: str, subject: Subject, strengths: Sequence[float], seed: int) 
     """Draw one transform of the registry at ascending `strengths`, each in (0, 1]."""
     shown = transform(name, subject.side)
     pipeline = Pipeline({snake(name): shown}, seed=seed)
-    stand = _Stand(pipeline, subject, file_of(name) in NEED_PARTNERS)
+    mixes = file_of(name) in NEED_PARTNERS
+    ground = "faded" if name in FADED else "marked" if mixes or follow(pipeline) == FOLLOW else "plain"
+    stand = _Stand(pipeline, subject.on(ground), subject.partners if mixes else [])
     index = stand.choose(strengths)
-    return Exhibit(name, shown, index, stand.sample, {s: stand.draw([index], s)[0] for s in strengths})
+    return Exhibit(name, shown, index, ground, stand.sample, {s: stand.draw([index], s)[0] for s in strengths})
 
 
 class _Stand:
-    """A pipeline before the picture, with the targets that follow it and the partners that it needs."""
+    """A pipeline before the picture, beside the partners that it needs."""
 
-    def __init__(self, pipeline: Pipeline, subject: Subject, mixes: bool) -> None:
-        self.pipeline = pipeline
-        with_targets = mixes or follow(pipeline) == FOLLOW
-        self.sample = subject.sample if with_targets else {"image": subject.sample["image"]}
-        self.partners = subject.partners if mixes else []
+    def __init__(self, pipeline: Pipeline, sample: Sample, partners: Sequence[Sample]) -> None:
+        self.pipeline, self.sample, self.partners = pipeline, sample, partners
 
     def draw(self, indices: Sequence[int], strength: float) -> list[Sample]:
         """Return the sample under each index; beside partners one by one, because a batch is mixed as a whole."""

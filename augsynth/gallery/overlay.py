@@ -42,9 +42,13 @@ class _Pen:
     def mask(self, mask: np.ndarray) -> None:
         """Tint what is above 0 in a mask `(H, W)` and draw its outline."""
         from PIL import Image as PILImage
+        from PIL import ImageFilter
 
-        inside = PILImage.fromarray((mask > 0).astype(np.float32))
-        share = np.clip(np.asarray(inside.resize(self.image.size, PILImage.Resampling.BICUBIC)), 0, 1)
+        inside = PILImage.fromarray(np.where(mask > 0, 255, 0).astype(np.uint8))
+        smooth = inside.resize(self.image.size, PILImage.Resampling.BICUBIC).filter(
+            ImageFilter.GaussianBlur(0.5 * self.width)
+        )
+        share = np.asarray(smooth) / 255
         # Across the edge the share goes from 0 to 1: this is 1 on the edge and 0 away from it.
         edge = 4 * share * (1 - share)
         self._paint(MASK, np.maximum(0.42 * share, 0.9 * edge))

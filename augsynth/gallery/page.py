@@ -46,7 +46,8 @@ _HEAD = """<!doctype html>
 def page(exhibits: Mapping[str, Sequence[Exhibit]], seed: int) -> str:
     """Return the page as text. exhibits: by the titles of their families."""
     style = (files("augsynth.gallery") / "page.css").read_text(encoding="utf-8")
-    style += "".join(_original(one) for one in _originals(exhibits))
+    originals = {one.ground: one.original for shown in exhibits.values() for one in shown}
+    style += "".join(_original(ground, sample) for ground, sample in originals.items())
     parts = [_HEAD.format(style=style), _opening(exhibits, seed), _contents(exhibits)]
     for title, shown in exhibits.items():
         parts.append(f'<h2 id="{_anchor(title)}">{escape(title)}</h2>')
@@ -54,21 +55,11 @@ def page(exhibits: Mapping[str, Sequence[Exhibit]], seed: int) -> str:
     return "\n".join([*parts, "</body>\n</html>\n"])
 
 
-def _originals(exhibits: Mapping[str, Sequence[Exhibit]]) -> list[Sample]:
-    """Return the original with what is marked on it and the one without, as far as they are shown."""
-    found = {_kind(one.original): one.original for shown in exhibits.values() for one in shown}
-    return list(found.values())
-
-
-def _kind(original: Sample) -> str:
-    return "marked" if "mask" in original else "plain"
-
-
-def _original(sample: Sample) -> str:
+def _original(ground: str, sample: Sample) -> str:
     """Return the style that shows an original, which stands in many rows and once in the page."""
     width, height = _size(sample, max(sample["image"].shape[:2]))
     uri = data_uri(sample, (width, height))
-    return f".{_kind(sample)} {{ background-image: url({uri}); aspect-ratio: {width} / {height}; }}\n"
+    return f".{ground} {{ background-image: url({uri}); aspect-ratio: {width} / {height}; }}\n"
 
 
 def _opening(exhibits: Mapping[str, Sequence[Exhibit]], seed: int) -> str:
@@ -145,7 +136,7 @@ def _tiles(one: Exhibit) -> str:
     """Return the original, and the exhibit at each strength, or once where the strength changes nothing."""
     extent = max(max(sample["image"].shape[:2]) for sample in (one.original, *one.shown.values()))
     share = 100 * one.original["image"].shape[1] / extent
-    original = f'<div role="img" aria-label="original" class="{_kind(one.original)}" style="width: {share:.4g}%"></div>'
+    original = f'<div role="img" aria-label="original" class="whole {one.ground}" style="width: {share:.4g}%"></div>'
     shown = {_caption(one, strength): sample for strength, sample in one.shown.items()}
     if one.steady:
         caption, sample = next(iter(shown.items()))

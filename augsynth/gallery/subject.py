@@ -75,6 +75,13 @@ class Subject:
         """The shorter side in pixels."""
         return int(min(self.sample["image"].shape[:2]))
 
+    def on(self, ground: str) -> Sample:
+        """Return the sample as an original of the gallery: "marked" with all targets, "plain", or "faded"."""
+        if ground == "marked":
+            return self.sample
+        image = self.sample["image"]
+        return {"image": image // 2 + 72 if ground == "faded" else image}
+
     @cached_property
     def partners(self) -> list[Sample]:
         """Other pictures for what mixes samples: parts of the same one, with what is marked there."""

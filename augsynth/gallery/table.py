@@ -13,7 +13,8 @@ WHOSE = {"torchvision": "tv", "albumentations": "A", "": ""}
 
 def block() -> str:
     """Return what stands between the markers: a row per family, and folded away a row per transform."""
-    return f"""{len(catalogue())} transforms, drawn per sample, on batches too; torchvision v2's names and arguments where it has
+    count = len(catalogue())
+    return f"""{count} transforms, drawn per sample, on batches too; torchvision v2's names and arguments where it has
 them, albumentations' otherwise:
 
 {_by_family()}
