@@ -42,7 +42,7 @@ def _arguments(side: int) -> dict[str, dict[str, Any]]:
         "CenterCrop": {"size": pixels(0.62)},
         "Pad": {"padding": pixels(0.12), "padding_mode": "reflect"},
         "RandomCrop": {"size": pixels(0.62)},
-        "RandomResizedCrop": {"size": side, "scale": (0.2, 0.6)},
+        "RandomResizedCrop": {"size": side, "scale": (0.3, 0.6)},
         "Resize": {"size": pixels(0.6)},
         "AtLeastOneBBoxRandomCrop": {"height": pixels(0.6), "width": pixels(0.6)},
         "RandomSizedBBoxSafeCrop": {"height": side, "width": side},

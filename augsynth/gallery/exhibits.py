@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,8 @@ from augsynth.pipeline import Pipeline
 from augsynth.transforms import Transform
 from augsynth.transforms.base import snake
 
-# Draws among which one is chosen to be shown.
-CANDIDATES = 12
+# Draws among which one is chosen to be shown, and those among which these are found by their gates alone.
+CANDIDATES, POOL = 10, 100
 # Mean difference in steps of 1/255 below which nobody sees a change.
 VISIBLE = 0.5
 
@@ -79,20 +80,30 @@ class _Stand:
     def choose(self, strengths: Sequence[float]) -> int:
         """Return the index whose draw shows the transform best.
 
-        Best is a plain change that is there at the weakest strength and grows, else one that sets in on the way.
+        Best is a change that is there at the weakest strength and grows, else one that sets in on the way.
         """
-        full, weak = (self._changes(strength) for strength in (strengths[-1], strengths[0]))
-        seen = full > VISIBLE
-        grows = seen & (weak > VISIBLE / 2) & (weak < 0.9 * full)
-        # What cannot grow, such as a flip, is applied from some strength on; better one that lets this be seen.
-        sets_in = seen & (weak < VISIBLE / 2)
-        usable = next((found for found in (grows, sets_in, seen) if found.any()), np.ones(CANDIDATES, bool))
-        ranked = sorted(np.flatnonzero(usable), key=lambda i: full[i])
-        # Not the most extreme draw, but one that is easily seen.
-        return int(ranked[(3 * (len(ranked) - 1)) // 4])
+        early, late = self._applied(strengths[0]), self._applied(strengths[len(strengths) // 2])
+        weak = self._changes(early[:CANDIDATES], strengths[0])
+        full = self._changes(list(weak), strengths[-1])
+        usable = [i for i in weak if VISIBLE / 2 < weak[i] < 0.9 * full[i]]
+        if not usable:
+            # What cannot grow, such as a flip, is applied from some strength on; better a draw that lets this be seen.
+            later = [i for i in late if i not in early] or late or list(range(POOL))
+            full = self._changes(later[:CANDIDATES], strengths[-1])
+            usable = [i for i in full if full[i] > VISIBLE] or list(full)
+        ranked = sorted(usable, key=lambda i: full[i])
+        # Easily seen, and where there is a choice not the most extreme.
+        return ranked[math.ceil(0.75 * (len(ranked) - 1))]
 
-    def _changes(self, strength: float) -> np.ndarray:
-        return np.array([change(self.sample, out) for out in self.draw(range(CANDIDATES), strength)])
+    def _applied(self, strength: float) -> list[int]:
+        """Return the indices, among the first `POOL`, of samples to which something is done at all."""
+        sizes = [self.sample["image"].shape[:2]] * POOL
+        program = self.pipeline.draw(sizes, index=range(POOL), strength=strength)
+        return [int(i) for i in np.flatnonzero((program.ops > 0).any(1))]
+
+    def _changes(self, indices: Sequence[int], strength: float) -> dict[int, float]:
+        shown = self.draw(indices, strength) if indices else []
+        return {i: change(self.sample, out) for i, out in zip(indices, shown, strict=True)}
 
 
 def change(before: Sample, after: Sample) -> float:
