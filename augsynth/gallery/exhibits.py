@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from augsynth.gallery.catalogue import FOLLOW, NEED_PARTNERS, file_of, follow
+from augsynth.gallery.catalogue import FOLLOW, NEED_PARTNERS, REFUSE, file_of, follow
 from augsynth.gallery.entries import FADED, transform
 from augsynth.gallery.subject import Sample, Subject
 from augsynth.pipeline import Pipeline
@@ -56,7 +56,9 @@ def exhibit(name: str, subject: Subject, strengths: Sequence[float], seed: int) 
     shown = transform(name, subject.side)
     pipeline = Pipeline({snake(name): shown}, seed=seed)
     mixes = file_of(name) in NEED_PARTNERS
-    ground = "faded" if name in FADED else "marked" if mixes or follow(pipeline) == FOLLOW else "plain"
+    fate = follow(pipeline)
+    marked = fate == FOLLOW or (mixes and fate != REFUSE)
+    ground = "faded" if name in FADED else "marked" if marked else "plain"
     stand = _Stand(pipeline, subject.on(ground), subject.partners if mixes else [])
     index = stand.choose(strengths)
     return Exhibit(name, shown, index, ground, stand.sample, {s: stand.draw([index], s)[0] for s in strengths})
@@ -66,7 +68,8 @@ class _Stand:
     """A pipeline before the picture, beside the partners that it needs."""
 
     def __init__(self, pipeline: Pipeline, sample: Sample, partners: Sequence[Sample]) -> None:
-        self.pipeline, self.sample, self.partners = pipeline, sample, partners
+        self.pipeline, self.sample = pipeline, sample
+        self.partners = [{key: partner[key] for key in sample} for partner in partners]
 
     def draw(self, indices: Sequence[int], strength: float) -> list[Sample]:
         """Return the sample under each index; beside partners one by one, because a batch is mixed as a whole."""

@@ -64,11 +64,11 @@ class Subject:
         from augsynth.data import demo
         from augsynth.data.datasets import read_image
 
-        image = demo.photo() if path is None else read_image(path)
-        sample = marked(np.asarray(image.convert("RGB")), ASTRONAUT if path is None else ANYTHING)
         target = size if isinstance(size, int) else (int(size[0]), int(size[1]))
-        fitted = Pipeline({"resize": T.Resize(target), "crop": T.CenterCrop(target)})(sample, index=0)
-        return cls(fitted)
+        fit = Pipeline({"resize": T.Resize(target), "crop": T.CenterCrop(target)})
+        if path is None:
+            return cls(fit(marked(np.asarray(demo.photo()), ASTRONAUT), index=0))
+        return cls(marked(fit(np.asarray(read_image(path).convert("RGB")), index=0), ANYTHING))
 
     @property
     def side(self) -> int:
@@ -76,11 +76,11 @@ class Subject:
         return int(min(self.sample["image"].shape[:2]))
 
     def on(self, ground: str) -> Sample:
-        """Return the sample as an original of the gallery: "marked" with all targets, "plain", or "faded"."""
+        """Return the sample as an original of the gallery: "marked" with all targets, "plain" or "faded" with none."""
         if ground == "marked":
             return self.sample
         image = self.sample["image"]
-        return {"image": image // 2 + 72 if ground == "faded" else image}
+        return {"image": image // 2 + 72 if ground == "faded" else image, "label": self.sample["label"]}
 
     @cached_property
     def partners(self) -> list[Sample]:
