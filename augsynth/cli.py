@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+# The flag that turns `augsynth preview` into the gallery of all transforms; Hydra's parser must not see it.
+ALL = "--all"
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -65,6 +67,9 @@ def _fail(who: str, message: str) -> NoReturn:
 
 def _run(command: str, arguments: list[str]) -> None:
     """Run one Hydra application; what a user can have caused becomes a message, anything else stays a traceback."""
+    name, function = command, COMMANDS[command]
+    if command == "preview" and ALL in arguments:
+        name, function, arguments = "gallery", gallery, [argument for argument in arguments if argument != ALL]
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -79,19 +84,19 @@ def _run(command: str, arguments: list[str]) -> None:
 
         def job(config: DictConfig) -> float:
             try:
-                return COMMANDS[command](config)
+                return function(config)
             except (HydraException, OmegaConfBaseException, AugsynthError, ValueError, TypeError, OSError) as error:
                 # Left to Hydra, the message would come after a line about "executing job".
                 if traceback_wanted:
                     raise
-                _fail(f"augsynth {command}", explain(error, command, arguments))
+                _fail(f"augsynth {command}", explain(error, name, arguments))
 
         try:
-            hydra.main(**version_base(), config_path="pkg://augsynth.conf", config_name=command)(job)()
+            hydra.main(**version_base(), config_path="pkg://augsynth.conf", config_name=name)(job)()
         except (HydraException, OmegaConfBaseException, OSError) as error:
             if traceback_wanted:
                 raise
-            _fail(f"augsynth {command}", explain(error, command, arguments))
+            _fail(f"augsynth {command}", explain(error, name, arguments))
         except SystemExit as error:
             # Hydra's argument parser leaves with 2 after it has said what is wrong.
             sys.exit(1 if error.code == 2 else error.code)
@@ -122,7 +127,10 @@ def _argv(arguments: list[str]) -> Iterator[None]:
 
 
 def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
-    """Say in one or two lines what is wrong with the command line or the data, and what would be valid."""
+    """Say in one or two lines what is wrong with the command line or the data, and what would be valid.
+
+    command: the name of the configuration that the arguments are for.
+    """
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -144,7 +152,9 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
     for argument in arguments:
         key = key_of(argument)
         if f"'{key}'" in text.splitlines()[0] and not key.startswith("hydra"):
-            found = absent(_configuration(command, arguments), argument, GROUPS)
+            # The gallery shows what there is, and has no groups to choose from.
+            groups = () if command == "gallery" else GROUPS
+            found = absent(_configuration(command, arguments), argument, groups)
             if found is not None:
                 return f"{argument}: {found}"
     return text
@@ -206,11 +216,20 @@ def compare(config: DictConfig) -> float:
 
 
 def preview(config: DictConfig) -> float:
-    """a picture of every transform of a pipeline"""
+    """a picture of every transform of a pipeline; with --all, of every transform there is"""
     from augsynth.preview import run
 
     folder = output_folder()
     print(run(plain(config), folder))
+    return 0.0
+
+
+def gallery(config: DictConfig) -> float:
+    """every transform there is, in one picture and on one page"""
+    from augsynth.gallery.run import run
+
+    folder = output_folder()
+    print(*run(plain(config), folder), sep="\n")
     return 0.0
 
 

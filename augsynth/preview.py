@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PAPER, INK, SOFT, LINE = (253, 253, 251), (29, 33, 37), (104, 112, 120), (223, 226, 224)
 
+PICTURES = (".png", ".jpg", ".webp")
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -48,19 +50,31 @@ def run(values: Mapping[str, Any], folder: Path) -> Path:
 
     values: the resolved configuration `preview`. Raises: ValueError or AugsynthError that says which value is wrong.
     """
-    columns, seed = values["columns"], values["seed"]
-    if isinstance(columns, bool) or not isinstance(columns, int) or not 2 <= columns <= 12:
-        raise ValueError(f"columns={columns!r} must be an integer from 2 to 12")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed={seed!r} must be an integer from 0 to 2**32 - 1")
-    name = str(values["output"])
-    if Path(name).name != name or Path(name).suffix.lower() not in (".png", ".jpg", ".webp"):
-        raise ValueError(f"output={name!r} must be a file name that ends in .png, .jpg or .webp")
+    columns, seed = check_integer(values, "columns", 2, 12), check_integer(values, "seed", 0, 2**32 - 1)
+    name = check_name(values, "output", PICTURES)
     pipeline: Pipeline = build(values["augment"], allow=targets(values["augment"]))
     picture = draw(pipeline, load(values["image"], values["data"]["image_size"]), columns=columns, seed=seed)
     path = folder / name
     picture.save(path)
     return path
+
+
+def check_integer(values: Mapping[str, Any], key: str, low: int, high: int) -> int:
+    """Return an integer of the configuration. Raises: ValueError where it is none, or outside [low, high]."""
+    value = values[key]
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        top = "2**32 - 1" if high == 2**32 - 1 else high
+        raise ValueError(f"{key}={value!r} must be an integer from {low} to {top}")
+    return value
+
+
+def check_name(values: Mapping[str, Any], key: str, endings: Sequence[str]) -> str:
+    """Return a file name of the configuration. Raises: ValueError where it is a path or ends in nothing allowed."""
+    name = str(values[key])
+    if Path(name).name != name or Path(name).suffix.lower() not in endings:
+        listed = " or ".join(filter(None, (", ".join(endings[:-1]), endings[-1])))
+        raise ValueError(f"{key}={name!r} must be a file name that ends in {listed}")
+    return name
 
 
 def load(path: str | None, size: int | Sequence[int]) -> Image:
@@ -93,8 +107,8 @@ def draw(pipeline: Pipeline, image: Image, *, columns: int = 6, seed: int = 0) -
     scale = layout.tile / max(image.size)
     _paste(canvas, image, layout.margin, tops[0], layout.label - 24, (layout.label - 24) / max(image.size))
     title = tops[0] + layout.label - 24 + 12
-    pen.text((layout.margin, title), "the whole pipeline", INK, _font(20, bold=True))
-    pen.multiline_text((layout.margin, title + 30), _wrap(_runs(whole), 34), SOFT, _font(13), spacing=5)
+    pen.text((layout.margin, title), "the whole pipeline", INK, font(20, bold=True))
+    pen.multiline_text((layout.margin, title + 30), _wrap(_runs(whole), 34), SOFT, font(13), spacing=5)
     for number, picture in enumerate(_draws(whole, image, seed, 2 * columns)):
         top = tops[0] + (number // columns) * (layout.tile + layout.gap)
         _paste(canvas, picture, layout.column(number % columns), top, layout.tile, scale)
@@ -143,9 +157,9 @@ def _paste(canvas: Image, image: Image, left: int, top: int, box: int, scale: fl
 
 
 def _label(pen: Any, layout: Layout, top: int, name: str, transform: Transform) -> None:
-    pen.text((layout.margin, top + 2), name, INK, _font(20, bold=True))
-    pen.text((layout.margin, top + 30), type(transform).__name__, INK, _font(14))
-    pen.multiline_text((layout.margin, top + 54), _wrap(arguments(transform), 34), SOFT, _font(13), spacing=5)
+    pen.text((layout.margin, top + 2), name, INK, font(20, bold=True))
+    pen.text((layout.margin, top + 30), type(transform).__name__, INK, font(14))
+    pen.multiline_text((layout.margin, top + 54), _wrap(arguments(transform), 34), SOFT, font(13), spacing=5)
 
 
 def arguments(transform: Transform) -> str:
@@ -180,7 +194,8 @@ def _wrap(text: str, width: int) -> str:
     return "\n".join(textwrap.wrap(text, width))
 
 
-def _font(size: int, bold: bool = False) -> Any:
+def font(size: int, bold: bool = False) -> Any:
+    """Return a font for PIL, `size` in pixels."""
     import matplotlib
     from PIL import ImageFont
 

@@ -117,6 +117,11 @@ WRONG = [
     (["compare", "--nope"], "unrecognized arguments: --nope"),
     (["preview", "image=missing.png"], "missing.png cannot be read"),
     (["preview", "columns=1"], "columns=1 must be an integer from 2 to 12"),
+    (["preview", "--all", "columns=1"], "augsynth preview: columns=1 must be an integer from 4 to 16"),
+    (["preview", "colums=5", "--all"], "did you mean 'columns'? Valid: image, columns, strengths, seed, output, page"),
+    (["preview", "--all", "augment=strong"], "augment=strong: there is no key 'augment'; Valid: image, columns, str"),
+    (["preview", "--al"], "unrecognized arguments: --al"),
+    (["compare", "--all"], "unrecognized arguments: --all"),
 ]
 
 
@@ -262,6 +267,26 @@ def test_preview_writes_a_picture_and_prints_its_path_last(call, tmp_path):
     assert out.splitlines()[-1] == str(tmp_path / "here" / "preview.png")
     with Image.open(tmp_path / "here" / "preview.png") as picture:
         assert 1200 <= picture.width <= 1600
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_preview_all_takes_its_flag_anywhere_and_prints_its_files_last(call, tmp_path, monkeypatch, place):
+    monkeypatch.setattr("augsynth.gallery.run.families", lambda: {"Geometry": ["RandomAffine"], "Tone": ["CLAHE"]})
+    arguments = ["data.image_size=64", "columns=8", "hydra.run.dir=here"]
+    arguments.insert(place, "--all")
+    code, out, err = call("preview", *arguments)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-2:] == [str(tmp_path / "here" / name) for name in ("gallery.jpg", "gallery.html")]
+    assert (tmp_path / "here" / "gallery.html").read_text(encoding="utf-8").count("<article") == 2
+
+
+def test_help_says_what_the_flag_does(call):
+    assert "augsynth preview --all" in call("preview", "--help")[1]
+    code, out, _ = call("preview", "--help", "--all")
+    assert code == 0
+    assert out.startswith("augsynth preview --all: every transform there is")
+    assert "strengths:" in out
+    assert "with --all" in call("--help")[1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
