@@ -48,7 +48,7 @@ MUTANTS = [
         ("test_boxes.py::test_boxes_are_clipped_and_those_without_area_go_with_what_belongs_to_them",),
     ),
     Mutant(
-        "keypoints half a pixel off",
+        "keypoints of tv_tensors half a pixel off",
         "targets.py",
         "halves = [0.5 if",
         "halves = [0.0 if",
