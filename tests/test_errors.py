@@ -267,7 +267,7 @@ def test_normalize_stands_once_and_last_of_what_changes_values(steps, message):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"engine": "cuda"}, ValueError, "engine='cuda' is not one of auto, opencv, torch"),
+        ({"engine": "cuda"}, ValueError, "engine='cuda' is not one of auto, native, opencv, torch"),
         ({"color": "fast"}, ValueError, "color='fast' is not one of exact, linear"),
         ({"dtype": torch.int32}, ValueError, "dtype=torch.int32 is not one of"),
         ({"dtype": "half!"}, ValueError, "dtype=half! is not one of"),

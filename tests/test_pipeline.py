@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from augsynth import KeyedIndex, Pipeline, Rng
 from augsynth import transforms as T
+from augsynth.engines import native
 
 FLIP = T.RandomHorizontalFlip(1.0)
 NORMALIZE = T.Normalize((0.5,), (0.25,))
@@ -258,9 +259,10 @@ def test_normalize_and_half_precision_work_together():
 def test_explain_names_runs_engine_and_keys():
     steps = [T.RandomResizedCrop(8), FLIP, T.ColorJitter(0.4), T.RandomErasing(), NORMALIZE]
     text = Pipeline(steps, color="linear").explain()
+    on_cpu = "native" if native.SETS else "opencv"
     assert text == (
         "warp[random_resized_crop, random_horizontal_flip] -> color[color_jitter] -> erase[random_erasing] -> "
-        "normalize (engine opencv on CPU, triton on CUDA, torch elsewhere, linear color, "
+        f"normalize (engine {on_cpu} on CPU, triton on CUDA, torch elsewhere, linear color, "
         "keys from torch's generator unless ag.loader or index= brings them)"
     )
 

@@ -265,6 +265,7 @@ def test_the_supervised_presets_crop_and_normalize():
     assert ag.presets.imagenet(64)(image, index=0).shape == (3, 64, 64)
     assert ag.presets.cifar()(torch.zeros(3, 32, 32, dtype=torch.uint8), index=0).shape == (3, 32, 32)
     evaluated = ag.presets.imagenet(56, train=False, normalize=None)(image, index=0)
-    assert torch.equal(evaluated, v2.Compose([v2.Resize(64), v2.CenterCrop(56)])(image))
+    theirs = v2.Compose([v2.Resize(64), v2.CenterCrop(56)])(image)
+    assert (evaluated.int() - theirs.int()).abs().max() <= 1  # torchvision filters bytes with rounded weights
     assert ag.presets.cifar(train=False).explain().startswith("normalize")
     assert ag.presets.imagenet(seed=7, color="linear").color == "linear"
