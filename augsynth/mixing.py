@@ -154,8 +154,8 @@ class Mixer:
         assert isinstance(leaf, Mosaic)
         sources = partners(order, leaf.partners)[rows]
         tiles = leaf.tiles(self.program.params[rows, slot, : leaf.params], self.program.sizes[sources, slot])
-        seen = np.asarray((tiles.place[:, :, 2:] > tiles.place[:, :, :2]).all(2))
-        owner, source = np.broadcast_to(rows[:, None], seen.shape)[seen], sources[seen]
+        seen: Array = np.all(tiles.place[:, :, 2:] > tiles.place[:, :, :2], axis=2)
+        owner, source = np.repeat(rows, seen.sum(1)), sources[seen]
         fill = leaf.constant if leaf.fit_mode == "contain" else None
         numbers = np.concatenate([tiles.scale[seen], tiles.shift[seen]], 1)
         piece = Piece(fill, leaf.interpolation)

@@ -150,8 +150,8 @@ def _one_hot(labels: torch.Tensor, index: Sequence[int], key: str, num_classes: 
     if labels.device.type == "cpu" and not bool(known.all()):
         row = int((~known).int().argmax())
         raise ValueError(
-            f"sample {row} (index {int(index[row])}): {key} is {int(labels[row])}; {name} has num_classes={num_classes}: "
-            f"classes go from 0 to {num_classes - 1}"
+            f"sample {row} (index {int(index[row])}): {key} is {int(labels[row])}; with num_classes={num_classes} of "
+            f"{name}, classes go from 0 to {num_classes - 1}"
         )
     vectors = (labels[:, None] == torch.arange(num_classes, device=labels.device)).to(torch.float32)
     return vectors if labels.device.type == "cpu" else torch.where(known[:, None], vectors, torch.nan)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from examples import EXAMPLES, build, noise, pictures
+from examples import EXAMPLES, build, noise, pictures_of
 from reference import assert_agrees
 from test_fusion import random_transform
 
@@ -93,7 +93,7 @@ def test_the_kernel_agrees_with_the_float64_reference(
     if any(channels not in allowed for allowed in needs):
         pytest.skip(f"{name} does not take {channels} channels")
     pipeline = Pipeline([transform], seed=1, engine="triton", color=color)
-    assert_agrees(OnDevice(pipeline), pictures(channels, dtype), index=[11, 5, 8, 2])
+    assert_agrees(OnDevice(pipeline), pictures_of(name, channels, dtype), index=[11, 5, 8, 2])
 
 
 @pytest.mark.parametrize("number", range(60))
