@@ -192,7 +192,7 @@ class Mixer:
         rows = np.flatnonzero(own < 1.0)
         window = np.concatenate([params[rows, 1:3], params[rows, 1:3] + params[rows, 3:5]], 1).astype(np.int64)
         whole = np.concatenate([np.zeros((len(rows), 2)), sizes[rows]], 1).astype(np.int64)
-        cut = (window[:, 2:] > window[:, :2]).all(1)[:, None]
+        cut = np.all(window[:, 2:] > window[:, :2], axis=1, keepdims=True)
         place = np.stack([whole, np.where(cut, window, whole)], 1).reshape(-1, 4)
         numbers = np.concatenate([np.ones((len(place), 2)), place[:, 1::-1]], 1)
         source = np.stack([rows, partner[rows]], 1).reshape(-1)
