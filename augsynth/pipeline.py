@@ -137,7 +137,7 @@ class Pipeline:
         rows, join = split(image)
         rng = self._rng(len(rows), index, epoch, occurrence)
         count = len(rows) if rows and rows[0] is not image else None
-        if count is None and self.mixes:
+        if count is None and self.plan.mixes:
             raise TypeError(f"{self.mixes}; {describe(data)} is one image: {BATCHES}")
         targets = self.find_targets([data], [path], rng.index.tolist(), rules, count)
         rendered, forms = self._render(rows, rng, strength, targets)

@@ -64,10 +64,6 @@ class Overlay(Mix):
 
     params: ClassVar[int] = 5
 
-    def shares(self, params: Array, sizes: Array) -> Array:
-        """Return the sample's own share `(R,)` in its label: its weight, without the window."""
-        return np.asarray(params[:, 0] * (1.0 - params[:, 3] * params[:, 4] / sizes.prod(1)))
-
 
 @dataclass(frozen=True, kw_only=True)
 class MixUp(Overlay):
