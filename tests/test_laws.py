@@ -28,11 +28,11 @@ from examples import (
     sizes_of,
     smooth,
 )
+from kept import kept_pixels
 from reference import assert_agrees
 
 from augsynth import Pipeline
 from augsynth import transforms as T
-from augsynth.program import walk
 from augsynth.transforms.base import Composite, Geometric, Leaf, snake
 
 REGISTRY = T.REGISTRY
@@ -214,7 +214,7 @@ def test_law_7_fused_equals_sequential_on_smooth_images(name, arguments, engine)
     steps = [turn, T.RandomHorizontalFlip(), JITTER, transform] if name in OVERLAYS else steps
     images = pictures_of(name, 3, "float32", smooth)
     fused, chain = (Pipeline(steps, seed=6, engine=engine, fuse=fuse)(images, index=INDEX) for fuse in (True, False))
-    kept = _kept(steps, [image.shape[1:] for image in images], engine)
+    kept = kept_pixels(steps, [image.shape[1:] for image in images], engine)
     kept = [torch.stack(kept).all(0)] * len(kept) if name in OVERLAYS else kept
     unit = 0.2 if name == "Normalize" else 1.0
     program = Pipeline(steps, seed=6).draw(sizes_of(name), index=INDEX)
@@ -235,35 +235,6 @@ def _decides(program, sample, name):
 def _bilinear(transform):
     names = {field.name for field in dataclasses.fields(transform)}
     return dataclasses.replace(transform, interpolation="bilinear") if "interpolation" in names else transform
-
-
-def _kept(steps, sizes, engine):
-    """Tell which output pixels both the chain and the fused run take from inside the images alone."""
-    names = [snake(type(step).__name__) for step in steps]
-    moves = {name: _black(step) for name, step in zip(names, steps, strict=True) if not _paints(step)}
-    white = [torch.ones(1, *size) for size in sizes]
-    fused, chain = (Pipeline(moves, seed=6, engine=engine, fuse=fuse)(white, index=INDEX) for fuse in (True, False))
-    found = []
-    for one, other in zip(fused, chain, strict=True):
-        kept = torch.minimum(one, other)[0] > 0.999
-        # Enlarging a window, the chain repeats its edge where the fused run still sees the image.
-        inner = torch.zeros_like(kept)
-        inner[3:-3, 3:-3] = True
-        found.append(kept & inner)
-    return found
-
-
-def _paints(step):
-    if isinstance(step, T.Normalize):
-        return True
-    leaves = [part for _, part in walk("", step) if not isinstance(part, Composite)]
-    return not any(isinstance(leaf, (Geometric, T.Mosaic)) or getattr(leaf, "moves", False) for leaf in leaves)
-
-
-def _black(step):
-    names = {field.name for field in dataclasses.fields(step)}
-    changes = {"fill": 0.0} if "fill" in names else {}
-    return dataclasses.replace(step, **changes, **({"padding_mode": "constant"} if "padding_mode" in names else {}))
 
 
 # --- law 8 ------------------------------------------------------------------------------------------------------------
