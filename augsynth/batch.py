@@ -75,6 +75,11 @@ def find_image(sample: Any, key: Path = None) -> Path:
         raise TypeError(
             f"no image in a sample of type {type(sample).__name__}; give a tensor, array, PIL image, tuple or dict"
         )
+    if len(found) > 1:
+        # Beside a batch of images, soft labels (B, K) are none.
+        batches = [name for name in found if getattr(get_image(sample, name), "ndim", 3) == 4]
+        flat = [name for name in found if getattr(get_image(sample, name), "ndim", 3) == 2]
+        found = batches if len(batches) == 1 and len(flat) == len(found) - 1 else found
     if len(found) != 1:
         what = f"{len(found)} images" if found else "no image"
         raise TypeError(

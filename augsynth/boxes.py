@@ -127,9 +127,9 @@ class Boxes:
         extent = kept_high - kept_low
         area = np.where((extent > _THIN).all(1), extent.prod(1), 0.0)
         if not upright.all():
-            turned = np.where(self.behind, 0.0, _area(inside(self.outline, sizes)))
+            turned = np.where(self.behind, 0.0, area_of(inside(self.outline, sizes)))
             area = np.where(upright, area, np.where(area > 0, turned, 0.0))
-            full = np.where(upright, full, _area(self.corners))
+            full = np.where(upright, full, area_of(self.corners))
         return Shown(low, high, kept_low, kept_high, area, area / np.maximum(full, _THIN**2))
 
 
@@ -198,7 +198,7 @@ def _dense(outline: Array) -> Array:
     return np.asarray(points.reshape(len(outline), _SAMPLES * outline.shape[1], 2))
 
 
-def _area(outline: Array) -> Array:
+def area_of(outline: Array) -> Array:
     x, y = outline[..., 0], outline[..., 1]
     return np.asarray(np.abs((x * np.roll(y, -1, 1) - y * np.roll(x, -1, 1)).sum(1)) / 2)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from augsynth.program import COLOR, GEOMETRY, STANDALONE, Plan, Program, rows_by_code
+from augsynth.program import COLOR, GEOMETRY, MIX, STANDALONE, Plan, Program, rows_by_code
 from augsynth.runs import (
     BICUBIC,
     BILINEAR,
@@ -39,7 +39,10 @@ def fuse(program: Program, *, exact_color: bool, joined: bool = True) -> list[Ru
 
     joined=False gives every slot a run of its own: the sequential chain.
     """
-    program = replace(program, ops=program.plan.same[program.ops])
+    ops = program.plan.same[program.ops]
+    if program.plan.mixes:
+        ops = np.where(program.plan.kinds[ops] == MIX, 0, ops)  # no run: see `augsynth.mixing`
+    program = replace(program, ops=ops)
     ids = _border_ids(program)
     stages = _stages(program, ids, joined)
     kinds = program.plan.kinds[program.ops]

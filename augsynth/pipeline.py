@@ -10,15 +10,18 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from augsynth.batch import Path, find_image, get_image, is_image, set_image
+from augsynth.batch import Path, describe, find_image, get_image, is_image, set_image
 from augsynth.engines.output import Output
 from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
 from augsynth.fuse import fuse
 from augsynth.images import FLOATS, Form, check_values, forms_of, from_tensor, split, to_arrays, to_tensor, to_views
+from augsynth.mix_targets import MixTargets, find_mixed
+from augsynth.mixing import Mixer, Render
 from augsynth.program import Plan, Program, describe_runs, draw
 from augsynth.rng import IntLike, Rng
 from augsynth.targets import Targets, rules_of
 from augsynth.transforms.base import Leaf, named
+from augsynth.transforms.mix import BATCHES, Mix
 
 ENGINES = ("auto", "native", "opencv", "torch", "triton")
 COLORS = ("exact", "linear")
@@ -135,6 +138,8 @@ class Pipeline:
         rows, join = split(image)
         rng = self._rng(len(rows), index, epoch, occurrence)
         count = len(rows) if rows and rows[0] is not image else None
+        if count is None and self.plan.mixes:
+            raise TypeError(f"{self.mixes}; {describe(data)} is one image: {BATCHES}")
         targets = self.find_targets([data], [path], rng.index.tolist(), rules, count)
         rendered, forms = self._render(rows, rng, strength, targets)
         done = [from_tensor(out, form, normalized) for out, form in zip(rendered, forms, strict=True)]
@@ -190,14 +195,16 @@ class Pipeline:
         rules: Rules | None = None,
         count: int | None = None,
     ) -> Targets | None:
-        """Find the targets of samples whose images stand at `paths`; None where nothing has to move.
+        """Find the targets of samples whose images stand at `paths`; None where nothing has to move or mix.
 
         index: of each image, for error messages. count: images in the only sample, where that is a batch.
         """
-        if not self.plan.moves:
+        if not (self.plan.moves or self.plan.mixes):
             return None
         rules = self.rules if rules is None else rules
         entries = find_entries(samples, paths, rules, index, count)
+        if self.plan.mixes:
+            return find_mixed(entries, samples, paths, rules, index, count, self.plan)
         return Targets(entries, rules, self.plan) if entries else None
 
     def _render(
@@ -216,37 +223,22 @@ class Pipeline:
         output, engine = self._output(forms[0]), self._engine(images, forms)
         sizes = np.array([form.size for form in forms], np.float64)
         program = draw(self.plan, rng, sizes, strength, None if targets is None else targets.open(sizes))
+        render = _renderer(engine, self.color == "exact")
+        if self.plan.mixes:
+            if not isinstance(targets, MixTargets):
+                raise TypeError(f"{self.mixes}, and their labels: call the pipeline, or give images() its targets=")
+            prepared = _prepared(engine, images, forms)
+            return Mixer(program, rng, prepared, output, render, self.color == "exact", self.fuse, targets).run(), forms
         runs = fuse(program, exact_color=self.color == "exact", joined=self.fuse)
         if targets is not None:
             targets.move(program, runs)
-        exact = self.color == "exact"
-        if engine == "native":
-            from augsynth.engines import native
+        return render(_prepared(engine, images, forms), runs, program.sizes[:, -1], output), forms
 
-            views = to_views(images, forms)
-            check_values(views, forms)
-            return native.render(views, runs, program.sizes[:, -1], output, exact), forms
-        if engine == "opencv":
-            from augsynth.engines import opencv
-
-            arrays = to_arrays(images, forms)
-            check_values(arrays, forms)
-            return opencv.render(arrays, runs, program.sizes[:, -1], output, exact), forms
-        if engine == "triton":
-            from augsynth.engines import triton as triton_engine
-
-            # It reads tensors of any dtype and layout where they lie.
-            plain = [i.as_subclass(torch.Tensor) if isinstance(i, torch.Tensor) else i for i in images]
-            tensors = [
-                i if isinstance(i, torch.Tensor) else to_tensor(i, form) for i, form in zip(plain, forms, strict=True)
-            ]
-            check_values(tensors, forms)
-            return triton_engine.render(tensors, runs, output, exact), forms
-        from augsynth.engines import torch as torch_engine
-
-        tensors = [to_tensor(image, form) for image, form in zip(images, forms, strict=True)]
-        check_values(tensors, forms)
-        return torch_engine.render(tensors, runs, output, exact), forms
+    @property
+    def mixes(self) -> str:
+        """Say what mixes the samples of a batch, for errors; empty where nothing does."""
+        names = [type(leaf.transform).__name__ for leaf in self.plan.leaves if isinstance(leaf.transform, Mix)]
+        return f"{' and '.join(dict.fromkeys(names))} mixes the images of a batch" if names else ""
 
     def _check_channels(self, forms: Sequence[Form]) -> None:
         """Refuse colour on images that are neither gray nor RGB, and fills that do not suit channels or value range."""
@@ -309,6 +301,41 @@ def _on_cpu() -> str:
     from augsynth.engines import native
 
     return "native" if native.SETS else "opencv"
+
+
+def _renderer(engine: str, exact: bool) -> Render:
+    """Return what renders images, as `_prepared` gives them, on an engine."""
+    if engine == "native":
+        from augsynth.engines import native
+
+        return lambda images, runs, sizes, output: native.render(images, runs, sizes, output, exact)
+    if engine == "opencv":
+        from augsynth.engines import opencv
+
+        return lambda images, runs, sizes, output: opencv.render(images, runs, sizes, output, exact)
+    if engine == "triton":
+        from augsynth.engines import triton as triton_engine
+
+        return lambda images, runs, sizes, output: triton_engine.render(images, runs, output, exact)
+    from augsynth.engines import torch as torch_engine
+
+    return lambda images, runs, sizes, output: torch_engine.render(images, runs, output, exact)
+
+
+def _prepared(engine: str, images: Sequence[Any], forms: Sequence[Form]) -> Sequence[Any]:
+    """Return images as the engine reads them, arrays or tensors; raises ValueError for values that are none of one."""
+    if engine == "native":
+        found: Sequence[Any] = to_views(images, forms)
+    elif engine == "opencv":
+        found = to_arrays(images, forms)
+    elif engine == "triton":
+        # It reads tensors of any dtype and layout where they lie.
+        plain = [i.as_subclass(torch.Tensor) if isinstance(i, torch.Tensor) else i for i in images]
+        found = [i if isinstance(i, torch.Tensor) else to_tensor(i, form) for i, form in zip(plain, forms, strict=True)]
+    else:
+        found = [to_tensor(image, form) for image, form in zip(images, forms, strict=True)]
+    check_values(found, forms)
+    return found
 
 
 @cache

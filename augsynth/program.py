@@ -24,8 +24,9 @@ from augsynth.transforms.base import (
 )
 from augsynth.transforms.color import Normalize
 from augsynth.transforms.combine import Dealer
+from augsynth.transforms.mix import Mix, Overlay, check_order, mixes_in
 
-GEOMETRY, COLOR, ERASE, STANDALONE = 1, 2, 3, 4
+GEOMETRY, COLOR, ERASE, STANDALONE, MIX = 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Plan:
             if normalize is not None:
                 _check_after_normalize(name, transform)
             nodes.append(builder.node(name, transform))
+        check_order(transforms)
         leaves, width = tuple(builder.leaves), sum(node.width for node in nodes)
         borders = {leaf.transform.border for leaf in leaves if isinstance(leaf.transform, Geometric)} - {None}
         ordered = tuple(sorted(borders, key=repr))
@@ -123,6 +125,23 @@ class Plan:
             isinstance(t, Geometric) or (isinstance(t, Standalone) and t.moves)
             for t in (n.transform for n in self.leaves)
         )
+
+    @cached_property
+    def mixes(self) -> tuple[tuple[int, str, bool], ...]:
+        """Return the slots where samples mix: the slot, the name of the partners' order, and whether it overlays."""
+        found, slot = [], 0
+        for node in self.nodes:
+            kinds = mixes_in(node.transform)
+            for i in range(node.width if kinds else 0):
+                found.append((slot + i, f"{node.name}/{i}/partners", isinstance(kinds[0], Overlay)))
+            slot += node.width
+        return tuple(found)
+
+    @cached_property
+    def num_classes(self) -> int | None:
+        """How many classes its mixes know of."""
+        mixes = [leaf.transform for leaf in self.leaves if isinstance(leaf.transform, Mix)]
+        return next((mix.num_classes for mix in mixes if mix.num_classes is not None), None)
 
     @cached_property
     def border_ids(self) -> Array:
@@ -205,6 +224,7 @@ def _check_after_normalize(name: str, transform: Transform) -> None:
     for inner, part in walk(name, transform):
         border = part.border if isinstance(part, Geometric) and hasattr(part, "fill") else None
         fills = border is not None and border.mode == "constant"
+        fills = fills or (isinstance(part, Mix) and hasattr(part, "fill"))
         if isinstance(part, (Color, Pixelwise, Standalone)) or fills:
             raise ValueError(
                 f"{inner}: {type(part).__name__} stands after Normalize, which is always rendered last; put it before. "
@@ -221,10 +241,13 @@ def kind_of(transform: Transform) -> int:
         (Color, COLOR),
         (Pixelwise, ERASE),
         (Standalone, STANDALONE),
+        (Mix, MIX),
     ):
         if isinstance(transform, base):
             return kind
-    raise TypeError(f"{type(transform).__name__} belongs to no fuse class: Geometric, Color, Pixelwise or Standalone")
+    raise TypeError(
+        f"{type(transform).__name__} belongs to no fuse class: Geometric, Color, Pixelwise, Standalone or Mix"
+    )
 
 
 @dataclass(frozen=True)
@@ -297,7 +320,7 @@ def draw(plan: Plan, rng: Rng, sizes: Array, strength: float = 1.0, boxes: Follo
                 sample = int(np.arange(count)[rows][error.row])
                 raise ValueError(f"{node.name}: sample {sample} (index {rng.index[sample]}): {error}") from None
             params[rows, slot, : drawn.shape[1]] = drawn
-            if isinstance(node.transform, Geometric):
+            if isinstance(node.transform, (Geometric, Mix)):
                 at[rows, slot + 1] = node.transform.output_size(drawn, before)
         if boxes:
             for code, rows in rows_by_code(codes):
@@ -330,7 +353,9 @@ def describe_runs(plan: Plan, fuse: bool) -> str:
         elif word:
             runs.append((word, [node.name], border))
     texts = [f"{word}[{', '.join(names)}]" for word, names, _ in runs]
-    return " -> ".join([*texts, *(["normalize"] if plan.normalize else [])]) or "nothing"
+    # Finished images are mixed, so that overlays come last.
+    end = len(texts) - sum(isinstance(mix, Overlay) for node in plan.nodes for mix in mixes_in(node.transform)[:1])
+    return " -> ".join([*texts[:end], *(["normalize"] if plan.normalize else []), *texts[end:]]) or "nothing"
 
 
 def _leaves(node: Node) -> Sequence[Node]:

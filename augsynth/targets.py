@@ -54,7 +54,10 @@ class Targets:
         self._boxes_of: dict[Any, int] = {}  # group -> its boxes' position among the entries
         self._kept: dict[Any, Array] = {}  # group -> positions of the boxes that are left
         self._sizes = np.zeros((0, 2))
+        self._ends = self._sizes  # of the images now
         self._tracker: Tracker | None = None
+        self._left: Array | None = None  # which boxes crops have left, where no tracker tells
+        self._written = False
 
     def open(self, sizes: Array) -> Tracker | None:
         """Read the targets of images of `sizes (B, 2)`; returns their boxes where a transform draws beside them.
@@ -67,6 +70,7 @@ class Targets:
             self._opened[i] = array
         for i in self._at["boxes"]:
             self._open_boxes(i)
+            self._list_boxes(i)
         for i in self._at["keypoints"]:
             self._opened[i] = _check_points(self._opened[i], self.entries[i], self.rules)
         for i in self._at["mask"]:
@@ -82,8 +86,10 @@ class Targets:
         entry = self.entries[i]
         kind = _format(entry.value, self.rules.box_format)
         self._opened[i] = _check_boxes(self._opened[i], entry, kind, self._sizes[entry.owner])
-        self._formats.append(kind)
-        self._boxes_of.setdefault(entry.group, i)
+
+    def _list_boxes(self, i: int) -> None:
+        self._formats.append(_format(self.entries[i].value, self.rules.box_format))
+        self._boxes_of.setdefault(self.entries[i].group, i)
 
     def _open_mask(self, i: int) -> None:
         entry = self.entries[i]
@@ -126,7 +132,8 @@ class Targets:
             value = self.entries[i].value
             self._moved[i] = value if len(kept) == len(value) else select(value, kept)
         self._move_masks(route)
-        self._move_points(route, canvas)
+        self._move_points(route)
+        self._ends = canvas
 
     def _move_boxes(self, program: Program, route: Route, canvas: Array) -> None:
         members, kinds = self._at["boxes"], self._formats
@@ -139,9 +146,10 @@ class Targets:
         shown = boxes.shown(canvas[boxes.owner], upright, whole)
         min_size, min_area = _limits(program, self.rules)
         keep = shown.keeps(min_size[boxes.owner], min_area[boxes.owner], self.rules.min_visibility)
-        if self._tracker is not None:
-            keep &= self._tracker.kept
-        arrays, start = [], 0
+        left = self._left if self._tracker is None else self._tracker.kept
+        if left is not None:
+            keep &= left
+        start = 0
         for i, kind, length in zip(members, kinds, lengths, strict=True):
             kept = start + keep[start : start + length].nonzero()[0]
             self._kept[self.entries[i].group] = kept - start
@@ -153,8 +161,7 @@ class Targets:
                 array = from_edges(shown.low[kept], shown.high[kept], kind)
             else:
                 array = from_edges(shown.kept_low[kept], shown.kept_high[kept], kind)
-            arrays.append(np.rint(array) if is_whole(value) else array)
-        self._write(members, arrays, canvas)
+            self._moved[i] = np.rint(array) if is_whole(value) else array
 
     def _write(self, members: list[int], arrays: list[Array], canvas: Array) -> None:
         sizes = [(int(canvas[self.entries[i].owner, 0]), int(canvas[self.entries[i].owner, 1])) for i in members]
@@ -176,7 +183,7 @@ class Targets:
                 mask if mask is not self._opened[i] else mask.copy() if hasattr(mask, "copy") else mask.clone()
             )
 
-    def _move_points(self, route: Route, canvas: Array) -> None:
+    def _move_points(self, route: Route) -> None:
         members = self._at["keypoints"]
         if not members:
             return
@@ -191,8 +198,8 @@ class Targets:
         points, seen = route.follow(np.concatenate(flat), np.repeat(self._owners("keypoints"), lengths))
         ends = np.cumsum(lengths)[:-1]
         for k, (i, xy, shown) in enumerate(zip(members, np.split(points, ends), np.split(seen, ends), strict=True)):
-            arrays[k] = self._placed(i, arrays[k], xy - halves[k], shown, bool(route.mirrored[self.entries[i].owner]))
-        self._write(members, arrays, canvas)
+            mirrored = bool(route.mirrored[self.entries[i].owner])
+            self._moved[i] = self._placed(i, arrays[k], xy - halves[k], shown, mirrored)
 
     def _placed(self, i: int, array: Array, points: Array, shown: Array, mirrored: bool) -> Array:
         """Put points `(n, 2)` into the keypoints `(..., 2)` or `(..., 3)` that they came from."""
@@ -208,6 +215,10 @@ class Targets:
 
         tensors: its image came out as a tensor; a PIL mask does so too, `(H, W)`.
         """
+        if not self._written:
+            for role in ("boxes", "keypoints"):
+                self._write(self._at[role], [self._moved[i] for i in self._at[role]], self._ends)
+            self._written = True
         values: dict[tuple[Any, ...], Any] = {}
         batched: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
         for i in self._held[holder]:

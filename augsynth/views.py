@@ -224,6 +224,10 @@ def _five(size: int | tuple[int, int]) -> list[Transform]:
 def _pipeline(name: str, entry: Any, seed: int) -> Pipeline:
     """Return a view's pipeline under the view's own key."""
     pipeline = entry if isinstance(entry, Pipeline) else Pipeline(entry)
+    if pipeline.mixes:
+        raise TypeError(
+            f"Views: {name}: {pipeline.mixes}, and views share one label; mix the views of a batch afterwards"
+        )
     return replace(pipeline, seed=_seed_of(seed, name))
 
 

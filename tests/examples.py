@@ -13,6 +13,7 @@ import examples_channels
 import examples_distort
 import examples_erase
 import examples_geometry
+import examples_mix
 import examples_noise
 import examples_policy
 import examples_resize
@@ -37,6 +38,7 @@ from checks import (
 )
 
 from augsynth import transforms as T
+from augsynth.transforms.mix import Mix, Overlay
 
 FLIP, ROTATE = T.RandomHorizontalFlip(), T.RandomRotation(20, "bilinear", fill=0.0)
 JITTER, GRAY = T.ColorJitter(0.3, 0.3, 0.3, 0.1), T.RandomGrayscale(0.5)
@@ -255,6 +257,7 @@ _FAMILIES = (
     examples_distort,
     examples_erase,
     examples_geometry,
+    examples_mix,
     examples_noise,
     examples_policy,
     examples_resize,
@@ -268,6 +271,13 @@ for _family in _FAMILIES:
     UNCHECKED |= _family.UNCHECKED
 
 SIZES = [(23, 34), (40, 31), (30, 30), (23, 34)]
+MIXES = {name for name, kind in T.REGISTRY.items() if issubclass(kind, Mix)}
+OVERLAYS = {name for name in MIXES if issubclass(T.REGISTRY[name], Overlay)}
+
+
+def sizes_of(name):
+    """Return the sizes of `pictures_of`: what is averaged pixel by pixel has one size."""
+    return [SIZES[0]] * len(SIZES) if name in OVERLAYS else SIZES
 
 
 def noise(size, channels=3, dtype="float32", seed=0):
@@ -284,11 +294,16 @@ def smooth(size, channels=3, dtype="float32"):
     return torch.from_numpy((values * 255).round().astype(np.uint8) if dtype == "uint8" else values.astype(dtype))
 
 
-def pictures(channels=3, dtype="float32", make=noise):
+def pictures(channels=3, dtype="float32", make=noise, sizes=SIZES):
     """Return one picture for each of `SIZES`: odd and even, tall, wide and square, two alike in size."""
     if make is smooth:
-        return [smooth(size, channels, dtype) for size in SIZES]
-    return [make(size, channels, dtype, seed) for seed, size in enumerate(SIZES)]
+        return [smooth(size, channels, dtype) for size in sizes]
+    return [make(size, channels, dtype, seed) for seed, size in enumerate(sizes)]
+
+
+def pictures_of(name, channels=3, dtype="float32", make=noise):
+    """Return pictures that the transform of this name can take in one batch."""
+    return pictures(channels, dtype, make, sizes_of(name))
 
 
 def angle_of(matrix):

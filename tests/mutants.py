@@ -22,6 +22,7 @@ from faults import Mutant
 from faults_adapters import MUTANTS as ADAPTERS
 from faults_families import MUTANTS as FAMILIES
 from faults_gallery import MUTANTS as GALLERY
+from faults_mix import MUTANTS as MIX
 from faults_targets import MUTANTS as TARGETS
 from faults_tones import MUTANTS as TONES
 
@@ -29,7 +30,7 @@ TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
-MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY]
+MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

@@ -16,6 +16,7 @@ import reference_blur
 import reference_boxcrop
 import reference_channels
 import reference_distort
+import reference_mix
 import reference_moves
 import reference_noise
 import reference_policy
@@ -84,6 +85,19 @@ def expected(pipeline, images, *, index, epoch=0, occurrence=0, strength=1.0):
     sizes = [array.shape[:2] for array in arrays]
     program = pipeline.draw(sizes, index=index, epoch=epoch, occurrence=occurrence, strength=strength)
     white = 255.0 if "uint8" in str(images[0].dtype) else 1.0
+    if program.plan.mixes:
+        exact, joined = pipeline.color == "exact", pipeline.fuse
+        return [
+            Expected(*found)
+            for found in reference_mix.render(
+                pipeline,
+                program,
+                arrays,
+                (index, epoch, occurrence),
+                lambda steps, pixels, doubt: _render_steps(steps, pixels, doubt, white, exact, joined),
+                lambda pixels: _finish(pipeline, pixels, white),
+            )
+        ]
     return [_render(pipeline, program, i, array, white) for i, array in enumerate(arrays)]
 
 
@@ -109,6 +123,8 @@ def tolerance(pipeline, program, sample, size, engine, dtype):
     column = (
         "torch" if engine in ("native", "torch", "triton") else f"opencv {'uint8' if dtype == 'uint8' else 'float'}"
     )
+    if program.plan.mixes:
+        return reference_mix.tolerance(program, sample, size, column, dtype, pipeline.fuse, TOLERANCES, _error)
     return _error(steps_of(program, sample), size, column, pipeline.fuse, 0.0)
 
 
@@ -169,12 +185,16 @@ def _render(pipeline, program, sample, pixels, white):
     doubt = np.zeros(pixels.shape[:2], bool)
     exact = pipeline.color == "exact"
     pixels, doubt = _render_steps(steps_of(program, sample), pixels, doubt, white, exact, pipeline.fuse)
+    return Expected(_finish(pipeline, pixels, white), doubt)
+
+
+def _finish(pipeline, pixels, white):
     normalize = [t for t in pipeline.transforms.values() if type(t).__name__ == "Normalize"]
     if normalize:
         pixels = (pixels / white - np.array(normalize[0].mean)) / np.array(normalize[0].std)
     elif pipeline.dtype is not None:
         pixels = pixels / white * (255.0 if "uint8" in str(pipeline.dtype) else 1.0)
-    return Expected(pixels, doubt)
+    return pixels
 
 
 def _render_steps(steps, pixels, doubt, white, exact, joined):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from examples import EXAMPLES, build, noise, pictures
+from examples import EXAMPLES, build, noise, pictures_of
 from reference import assert_agrees
 from test_fusion import random_transform
 
@@ -93,7 +93,7 @@ def test_the_kernel_agrees_with_the_float64_reference(
     if any(channels not in allowed for allowed in needs):
         pytest.skip(f"{name} does not take {channels} channels")
     pipeline = Pipeline([transform], seed=1, engine="triton", color=color)
-    assert_agrees(OnDevice(pipeline), pictures(channels, dtype), index=[11, 5, 8, 2])
+    assert_agrees(OnDevice(pipeline), pictures_of(name, channels, dtype), index=[11, 5, 8, 2])
 
 
 @pytest.mark.parametrize("number", range(60))
@@ -206,3 +206,43 @@ def test_masks_on_the_gpu_are_those_of_the_torch_engine(dtype: torch.dtype) -> N
     shares = masks[:, None].float() / 9
     expected = Pipeline(crop, seed=1, engine="torch")(shares, index=range(4))
     assert (moved.float() != (expected[:, 0] * 9).round()).float().mean() < 0.005
+
+
+@pytest.mark.parametrize("engine", ["triton", "torch"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bfloat16, torch.float32])
+def test_a_batch_mixed_on_the_gpu_is_the_one_mixed_on_the_cpu(engine: str, dtype: torch.dtype) -> None:
+    steps = [T.RandomHorizontalFlip(), T.OneOf([T.MixUp(num_classes=8), T.CutMix(num_classes=8)])]
+    images, labels = batch(), torch.arange(8)
+    on_cpu = Pipeline(steps, seed=2, engine="opencv", dtype=dtype)((images, labels), index=range(8))
+    on_gpu = Pipeline(steps, seed=2, engine=engine, dtype=dtype)((images.cuda(), labels.cuda()), index=range(8))
+    assert on_gpu[0].is_cuda
+    assert on_gpu[1].is_cuda
+    torch.testing.assert_close(on_gpu[1].cpu(), on_cpu[1], atol=1e-6, rtol=0)
+    step = 1.0 if dtype == torch.uint8 else torch.finfo(dtype).eps
+    assert (on_gpu[0].cpu().double() - on_cpu[0].double()).abs().max() <= step
+
+
+def test_mixing_never_waits_for_the_device() -> None:
+    steps = [*RECIPE, T.OneOf([T.MixUp(num_classes=8), T.CutMix(num_classes=8)])]
+    pipeline = Pipeline(steps, engine="triton", dtype=torch.bfloat16)
+    data = batch().cuda(), torch.arange(8).cuda()
+    pipeline(data, index=range(8))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        pipeline(data, index=range(8, 16))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_a_class_that_is_none_shows_as_nan_on_the_gpu() -> None:
+    labels = Pipeline([T.MixUp(num_classes=4, p=0.0)])((batch().cuda(), torch.arange(8).cuda()), index=range(8))[1]
+    assert labels.isnan().any(1).tolist() == [False] * 4 + [True] * 4
+
+
+def test_a_mosaic_on_the_gpu_is_the_one_on_the_cpu() -> None:
+    steps = [T.Mosaic(target_size=(64, 80), cell_shape=(50, 60), p=0.8), T.Resize((48, 48))]
+    on_gpu, on_cpu = (
+        Pipeline(steps, seed=2, engine=engine)(images, index=range(8))
+        for engine, images in (("triton", batch().cuda()), ("opencv", batch()))
+    )
+    assert (on_gpu.cpu().int() - on_cpu.int()).abs().max() <= 4

@@ -18,7 +18,7 @@ LAYERS = [
     {"transforms"},
     {"program", "placing", "runs", "fuse", "images"},
     {"engines"},
-    {"boxes", "finding", "masks", "points", "target_values", "targets"},
+    {"boxes", "finding", "masks", "points", "target_values", "targets", "mix_targets", "mixing", "soft_labels"},
     {"pipeline"},
     {"adapters"},
     {"data"},

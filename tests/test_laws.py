@@ -12,12 +12,27 @@ import numpy as np
 import pytest
 import torch
 import torchvision.transforms.v2 as v2
-from examples import BAD, EXAMPLES, JITTER, RANGES, ROTATE, SIZES, UNCHECKED, build, pictures, smooth
+from examples import (
+    BAD,
+    EXAMPLES,
+    JITTER,
+    MIXES,
+    OVERLAYS,
+    RANGES,
+    ROTATE,
+    UNCHECKED,
+    build,
+    noise,
+    pictures,
+    pictures_of,
+    sizes_of,
+    smooth,
+)
+from kept import kept_pixels
 from reference import assert_agrees
 
 from augsynth import Pipeline
 from augsynth import transforms as T
-from augsynth.program import walk
 from augsynth.transforms.base import Composite, Geometric, Leaf, snake
 
 REGISTRY = T.REGISTRY
@@ -60,8 +75,8 @@ def test_examples_name_only_transforms_that_exist():
 @over_cases
 def test_law_1_shape_and_dtype_are_as_declared(name, arguments, engine, dtype, channels):
     pipeline = Pipeline([build(name, arguments, dtype)], seed=3, engine=engine)
-    out = pipeline(pictures(channels, dtype), index=INDEX)
-    sizes = pipeline.draw(SIZES, index=INDEX).sizes[:, -1].astype(int).tolist()
+    out = list(pipeline(pictures_of(name, channels, dtype), index=INDEX))
+    sizes = pipeline.draw(sizes_of(name), index=INDEX).sizes[:, -1].astype(int).tolist()
     assert [list(image.shape) for image in out] == [[channels, *size] for size in sizes]
     assert {image.dtype for image in out} == {torch.float32 if name == "Normalize" else getattr(torch, dtype)}
     assert {type(image) for image in out} == {torch.Tensor}
@@ -69,10 +84,13 @@ def test_law_1_shape_and_dtype_are_as_declared(name, arguments, engine, dtype, c
 
 @pytest.mark.parametrize("name", [name for name in REGISTRY if hasattr(v2, name) and name not in ("RandomOrder",)])
 def test_law_1_fields_are_torchvisions_arguments_in_order(name):
-    theirs = inspect.signature(getattr(v2, name)).parameters
+    theirs = dict(inspect.signature(getattr(v2, name)).parameters)
     ours = [field.name for field in dataclasses.fields(REGISTRY[name])]
+    if name in OVERLAYS:  # labels are found by keys=, and mixing is gated
+        assert theirs.pop("labels_getter") is not None
+        assert ours.pop() == "p"
     assert ours == list(theirs)
-    for field in dataclasses.fields(REGISTRY[name]):
+    for field in dataclasses.fields(REGISTRY[name])[: len(ours)]:
         default = theirs[field.name].default
         if default is inspect.Parameter.empty:
             assert field.default is dataclasses.MISSING
@@ -91,7 +109,7 @@ def test_law_1_combinators_take_transforms_first():
 @over_kinds
 @over_cases
 def test_law_2_the_input_is_never_changed(name, arguments, engine, dtype, channels):
-    images = pictures(channels, dtype)
+    images = pictures_of(name, channels, dtype)
     before = [image.clone() for image in images]
     out = Pipeline([build(name, arguments, dtype)], seed=1, engine=engine)(images, index=INDEX)
     for image in out:
@@ -112,10 +130,15 @@ def test_law_3_a_gated_out_sample_is_the_one_of_the_pipeline_without(name, argum
             Pipeline([T.RandomApply([transform])])
         return
     middle = T.RandomApply({"it": transform}, p=0.5)
-    with_it = Pipeline({"turn": around["turn"], "middle": middle, "jitter": JITTER}, seed=5, engine=engine)
-    images = pictures(channels, dtype) * 3
+    steps = {"turn": around["turn"], "middle": middle, "jitter": JITTER}
+    if name in OVERLAYS:
+        steps["middle"] = steps.pop("middle")  # to the end, where it has to be
+    with_it = Pipeline(steps, seed=5, engine=engine)
+    images = pictures_of(name, channels, dtype) * 3
     index = list(range(len(images)))
-    applied = with_it.draw(SIZES * 3, index=index).ops[:, 1:-4].any(1)
+    program = with_it.draw(sizes_of(name) * 3, index=index)
+    inner = [code for code, leaf in enumerate(program.plan.leaves, 1) if leaf.name.startswith("middle")]
+    applied = np.isin(program.ops, inner).any(1)
     assert 0 < applied.sum() < len(images)
     out = with_it(images, index=index)
     without = Pipeline(around, seed=5, engine=engine)(images, index=index)
@@ -132,6 +155,8 @@ def test_law_4_the_same_key_gives_the_same_output_and_another_epoch_another(name
     pipeline = Pipeline([build(name, arguments, dtype)], seed=1, engine=engine)
     # Dimmed, so that a stretch of the values to the whole range shows.
     images = [(pictures(channels, dtype)[0] * 0.6).to(getattr(torch, dtype))] * 12
+    if name in MIXES:
+        images = [noise((23, 34), channels, dtype, seed) for seed in range(12)]
     first, again, later, repeated = (
         pipeline(images, index=range(12), epoch=epoch, occurrence=occurrence)
         for epoch, occurrence in ((0, 0), (0, 0), (1, 0), (0, 1))
@@ -150,7 +175,7 @@ def _all_equal(first, second):
 @over_cases
 def test_law_5_parameters_are_the_same_alone_and_in_any_batch(name, arguments):
     pipeline = Pipeline({"crop": T.RandomResizedCrop(30), "it": build(name, arguments)}, seed=2)
-    sizes, index = SIZES * 8, list(range(32))
+    sizes, index = sizes_of(name) * 8, list(range(32))
     together = pipeline.draw(sizes, index=index, epoch=4)
     for i in index:
         alone = pipeline.draw(sizes[i : i + 1], index=i, epoch=4)
@@ -163,11 +188,12 @@ def test_law_5_parameters_are_the_same_alone_and_in_any_batch(name, arguments):
 @over_cases
 def test_laws_5_and_6_pixels_do_not_depend_on_batch_size_or_order(name, arguments, engine, dtype, channels):
     pipeline = Pipeline({"jitter": JITTER, "it": build(name, arguments, dtype)}, seed=4, engine=engine)
-    images = pictures(channels, dtype)
+    images = pictures_of(name, channels, dtype)
     together = pipeline(images, index=INDEX)
     order = [2, 0, 3, 1]
     shuffled = pipeline([images[i] for i in order], index=[INDEX[i] for i in order])
-    alone = [pipeline(image, index=i) for image, i in zip(images, INDEX, strict=True)]
+    # What mixes has its partners in the batch.
+    alone = together if name in MIXES else [pipeline(image, index=i) for image, i in zip(images, INDEX, strict=True)]
     close = torch.equal if dtype == "uint8" else lambda a, b: torch.allclose(a, b, rtol=0, atol=2e-6)
     for position, i in enumerate(order):
         assert close(shuffled[position], together[i])
@@ -185,11 +211,13 @@ def test_law_7_fused_equals_sequential_on_smooth_images(name, arguments, engine)
     transform = _bilinear(build(name, arguments))
     turn = T.RandomAffine(10, scale=(0.95, 1.05), interpolation="bilinear", fill=0.5)
     steps = [turn, transform] if name == "Normalize" else [turn, transform, T.RandomHorizontalFlip(), JITTER]
-    images = pictures(3, "float32", smooth)
+    steps = [turn, T.RandomHorizontalFlip(), JITTER, transform] if name in OVERLAYS else steps
+    images = pictures_of(name, 3, "float32", smooth)
     fused, chain = (Pipeline(steps, seed=6, engine=engine, fuse=fuse)(images, index=INDEX) for fuse in (True, False))
-    kept = [_kept(steps, image.shape[1:], i, engine) for image, i in zip(images, INDEX, strict=True)]
+    kept = kept_pixels(steps, [image.shape[1:] for image in images], engine)
+    kept = [torch.stack(kept).all(0)] * len(kept) if name in OVERLAYS else kept
     unit = 0.2 if name == "Normalize" else 1.0
-    program = Pipeline(steps, seed=6).draw(SIZES, index=INDEX)
+    program = Pipeline(steps, seed=6).draw(sizes_of(name), index=INDEX)
     for sample, (one, other, mask) in enumerate(zip(fused, chain, kept, strict=True)):
         if _decides(program, sample, name):
             continue
@@ -207,32 +235,6 @@ def _decides(program, sample, name):
 def _bilinear(transform):
     names = {field.name for field in dataclasses.fields(transform)}
     return dataclasses.replace(transform, interpolation="bilinear") if "interpolation" in names else transform
-
-
-def _kept(steps, size, index, engine):
-    """Tell which output pixels both the chain and the fused run take from inside the image alone."""
-    names = [snake(type(step).__name__) for step in steps]
-    moves = {name: _black(step) for name, step in zip(names, steps, strict=True) if not _paints(step)}
-    white = torch.ones(1, *size)
-    ones = [Pipeline(moves, seed=6, engine=engine, fuse=fuse)(white, index=index) for fuse in (True, False)]
-    kept = torch.stack(ones).amin((0, 1)) > 0.999
-    # Enlarging a window, the chain repeats its edge where the fused run still sees the image.
-    inner = torch.zeros_like(kept)
-    inner[3:-3, 3:-3] = True
-    return kept & inner
-
-
-def _paints(step):
-    if isinstance(step, T.Normalize):
-        return True
-    leaves = [part for _, part in walk("", step) if not isinstance(part, Composite)]
-    return not any(isinstance(leaf, Geometric) or getattr(leaf, "moves", False) for leaf in leaves)
-
-
-def _black(step):
-    names = {field.name for field in dataclasses.fields(step)}
-    changes = {"fill": 0.0} if "fill" in names else {}
-    return dataclasses.replace(step, **changes, **({"padding_mode": "constant"} if "padding_mode" in names else {}))
 
 
 # --- law 8 ------------------------------------------------------------------------------------------------------------
@@ -268,7 +270,7 @@ def test_law_8_pickle_and_configuration_give_an_equal_transform(name, arguments)
 def test_law_8_a_pickled_pipeline_is_equal_and_renders_the_same(name, arguments):
     pipeline = Pipeline({"it": build(name, arguments)}, seed=9, color="linear")
     twin = pickle.loads(pickle.dumps(pipeline))
-    images = pictures(3)
+    images = pictures_of(name)
     assert twin == pipeline
     assert _all_equal(twin(images, index=INDEX), pipeline(images, index=INDEX))
 
@@ -309,7 +311,7 @@ def _global_states():
 def test_law_9_a_keyed_call_touches_no_global_random_state(name, arguments, engine):
     pipeline = Pipeline([build(name, arguments, "uint8")], engine=engine)
     before = _global_states()
-    pipeline(pictures(3, "uint8"), index=INDEX)
+    pipeline(pictures_of(name, 3, "uint8"), index=INDEX)
     assert _global_states() == before
 
 
@@ -367,7 +369,7 @@ def test_law_10_combinators_name_the_entry_that_is_no_transform(name):
 @over_cases
 def test_law_11_engines_agree_with_the_float64_reference(name, arguments, engine, dtype, channels, color):
     pipeline = Pipeline([build(name, arguments, dtype)], seed=8, engine=engine, color=color)
-    assert assert_agrees(pipeline, pictures(channels, dtype), index=INDEX) < 0.05
+    assert assert_agrees(pipeline, pictures_of(name, channels, dtype), index=INDEX) < 0.05
 
 
 def test_every_registered_class_is_geometric_leaf_or_composite():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from examples import EXAMPLES, JITTER, ROTATE, SIZES, build, noise, pictures
+from examples import EXAMPLES, JITTER, ROTATE, SIZES, build, noise, pictures, pictures_of
 from reference import assert_agrees
 from test_fusion import random_transform
 
@@ -111,7 +111,7 @@ def launches(monkeypatch):
 @pytest.mark.parametrize(("name", "arguments", "dtype", "channels", "color"), list(cases()))
 def test_every_transform_agrees_with_the_float64_reference(name, arguments, dtype, channels, color):
     pipeline = Pipeline([build(name, arguments, dtype)], seed=1, engine="triton", color=color)
-    assert assert_agrees(pipeline, pictures(channels, dtype)[:2], index=INDEX[:2]) < 0.2
+    assert assert_agrees(pipeline, pictures_of(name, channels, dtype)[:2], index=INDEX[:2]) < 0.2
 
 
 @pytest.mark.parametrize("number", range(100, 108))

@@ -31,6 +31,7 @@ _DIFFERENT = {
     "CLAHE": "augsynth's equalizes the luma, theirs CIELAB's lightness: 6 levels apart in the mean",
     "ISONoise": "augsynth's changes a picture three to six times as much",
     "Illumination": "augsynth's changes a picture about a third as much",
+    "Mosaic": "augsynth's takes the other images from the batch, theirs from the sample's metadata",
     "PiecewiseAffine": "augsynth's changes a picture about a sixth as much",
     "PlasmaBrightnessContrast": "augsynth's keeps the mean and has coarser clouds",
     "RandomFog": "augsynth's changes a picture about four times as much",

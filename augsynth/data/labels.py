@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from augsynth.batch import Path, describe, get_image
-
-LABEL_KEYS = ("label", "labels", "target", "targets", "y", "class")
+from augsynth.soft_labels import CLASS_KEYS as LABEL_KEYS
 
 
 def find_label(sample: Any, image: Path) -> Path:

@@ -17,6 +17,7 @@ from augsynth.data import parcel, slots
 from augsynth.errors import SampleError
 from augsynth.finding import Keys, Place, Rules, get_entry, places_of, put_entries
 from augsynth.rng import KeyedIndex, Rng
+from augsynth.transforms.mix import BATCHES
 
 if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
@@ -64,6 +65,8 @@ class AugmentedDataset(Dataset[Any]):
                 "a wrapped dataset is read by index, not by slice; take a part of the dataset and wrap that: "
                 f"wrap(torch.utils.data.Subset(dataset, range(len(dataset))[{part}]), pipeline)"
             )
+        if mixes := getattr(self.pipeline, "mixes", ""):
+            raise TypeError(f"{mixes}, and sample {int(index)} was asked for alone: {BATCHES}")
         return self._load([index], nullcontext)[0]
 
     def __getitems__(self, indices: Sequence[int]) -> SampleList:

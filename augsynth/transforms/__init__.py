@@ -11,6 +11,7 @@ from augsynth.transforms import (
     erase,
     geometry,
     jpeg,
+    mix,
     noise,
     policy,
     resize,
@@ -30,6 +31,7 @@ from augsynth.transforms.distort import *  # noqa: F403
 from augsynth.transforms.erase import *  # noqa: F403
 from augsynth.transforms.geometry import *  # noqa: F403
 from augsynth.transforms.jpeg import *  # noqa: F403
+from augsynth.transforms.mix import *  # noqa: F403
 from augsynth.transforms.noise import *  # noqa: F403
 from augsynth.transforms.policy import *  # noqa: F403
 from augsynth.transforms.resize import *  # noqa: F403
@@ -56,6 +58,7 @@ _FAMILIES = (
     weather,
     policy,
     combine,
+    mix,
 )
 REGISTRY: dict[str, type[Transform]] = {name: getattr(family, name) for family in _FAMILIES for name in family.__all__}
 
