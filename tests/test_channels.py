@@ -16,7 +16,7 @@ from augsynth import Pipeline
 from augsynth import transforms as T
 from augsynth.transforms.shades import _components
 
-over_engines = pytest.mark.parametrize("engine", ["opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 over_dtypes = pytest.mark.parametrize("dtype", ["uint8", "float32"])
 over_indices = pytest.mark.parametrize("index", range(4))
 SIZE = (33, 46)

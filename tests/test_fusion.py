@@ -19,7 +19,7 @@ from augsynth.fuse import Colors, Erasing, Geometry, fuse
 from augsynth.program import walk
 from augsynth.transforms import color, combine, crop
 
-over_engines = pytest.mark.parametrize("engine", ["opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 FLIP = T.RandomHorizontalFlip(1.0)
 
 

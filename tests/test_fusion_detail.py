@@ -20,7 +20,7 @@ from augsynth.data import demo
 from augsynth.fuse import fuse
 
 BILINEAR = F.InterpolationMode.BILINEAR
-over_engines = pytest.mark.parametrize("engine", ["opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 FOUR = [
     T.RandomAffine(8, (0.03, 0.03), (0.95, 1.1), 5, "bilinear"),
     T.RandomPerspective(0.15, 1.0),

@@ -24,7 +24,7 @@ from augsynth import transforms as T
 from augsynth.fuse import COPY, fuse
 from augsynth.program import walk
 
-over_engines = pytest.mark.parametrize("engine", ["opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 over_dtypes = pytest.mark.parametrize("dtype", ["uint8", "float32"])
 SIZE = (33, 46)
 ELEMENTS = ["e", "r90", "r180", "r270", "v", "hvt", "h", "t"]  # albumentations' names, in the order of our numbers

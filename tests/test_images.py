@@ -13,7 +13,7 @@ from augsynth import Pipeline
 from augsynth import transforms as T
 
 FLIP = T.RandomHorizontalFlip(1.0)
-over_engines = pytest.mark.parametrize("engine", ["auto", "opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 
 
 def flip(engine="auto", **arguments):

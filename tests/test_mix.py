@@ -25,7 +25,7 @@ LABELS = torch.arange(COUNT) % CLASSES
 INDEX = [40, 7, 12, 3, 99, 56, 8]
 RECIPE = [T.MixUp(num_classes=CLASSES), T.CutMix(num_classes=CLASSES)]
 NORMALIZE = T.Normalize((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
-over_engines = pytest.mark.parametrize("engine", ["opencv", "torch", "triton"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch", "triton"])
 Sample = namedtuple("Sample", ["image", "label"])
 
 

@@ -34,7 +34,7 @@ CHAINS = {
     "gated": [T.RandomCrop((36, 44)), T.RandomApply([MOSAIC], 0.5), T.RandomHorizontalFlip(), T.RandomCrop((36, 44))],
 }
 over_chains = pytest.mark.parametrize("steps", CHAINS.values(), ids=CHAINS)
-over_engines = pytest.mark.parametrize("engine", ["opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 
 
 def scene(i):

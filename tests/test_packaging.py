@@ -26,8 +26,9 @@ DISTRIBUTIONS = {
 
 
 def tree(folder: str) -> list[Path]:
-    """List the files of a folder of the checkout that belong to the package."""
+    """List the files of a folder of the checkout that a wheel has: no sources in C, nor what was made of them."""
     paths = [path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file()]
+    paths = [path for path in paths if path.suffix not in (".c", ".h", ".so", ".pyd")]
     return [path for path in paths if "__pycache__" not in path.parts and not path.name.startswith(".")]
 
 
@@ -68,14 +69,18 @@ def python(folder: Path, path: Path, code: str) -> str:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel from a copy, as the build leaves files behind; without the network."""
-    source = tmp_path_factory.mktemp("source") / "augsynth"
+    return build(tmp_path_factory.mktemp("source") / "augsynth", {})
+
+
+def build(source: Path, environment: dict[str, str]) -> Path:
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     for name in ("augsynth", "conf", "tests"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so"))
     code = "from setuptools import build_meta; print(build_meta.build_wheel('dist'))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True)
+    environment = {**os.environ, **environment}
+    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert "Package would be ignored" not in done.stdout + done.stderr
     return source / "dist" / done.stdout.splitlines()[-1]
@@ -83,10 +88,37 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> None:
     expected = {path.as_posix() for path in tree("augsynth")} | {f"augsynth/{path.as_posix()}" for path in tree("conf")}
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {name for name in names if ".dist-info/" not in name} == expected
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    (compiled,) = {name for name in names if name.startswith("augsynth/_native.")}
+    assert names - {compiled} == expected
     assert "augsynth/py.typed" in expected
-    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
+
+
+def test_the_headers_that_are_included_are_named_for_the_build() -> None:
+    (module,) = PROJECT["tool"]["setuptools"]["ext-modules"]
+    files = [path.as_posix() for path in sorted((ROOT / "augsynth" / "native").iterdir())]
+    assert sorted([*module["sources"], *module["depends"]]) == [Path(f).relative_to(ROOT).as_posix() for f in files]
+
+
+RENDER = """
+import numpy as np, augsynth as ag
+from augsynth import transforms as T
+pipeline = ag.Pipeline([T.Resize((8, 9)), T.ColorJitter(0.4)])
+print(pipeline.explain().split("engine ")[1].split()[0], pipeline(np.zeros((20, 30, 3), np.uint8), index=0).shape)
+"""
+
+
+def test_without_a_compiler_the_installation_goes_on_without_the_compiled_engine(tmp_path: Path) -> None:
+    wheel = build(tmp_path / "source", {"CC": "no-such-compiler"})
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    assert not list((tmp_path / "site" / "augsynth").glob("_native*"))
+    assert python(tmp_path, tmp_path / "site", RENDER) == "opencv (8, 9, 3)"
+
+
+def test_the_wheel_brings_the_compiled_engine(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    assert python(tmp_path, tmp_path / "site", RENDER) == "native (8, 9, 3)"
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:

@@ -20,7 +20,7 @@ FLIP = T.RandomHorizontalFlip(1.0)
 NORMALIZE = T.Normalize((0.5,), (0.25,))
 Sample = namedtuple("Sample", "image label")
 Masked = namedtuple("Masked", "image mask")
-over_engines = pytest.mark.parametrize("engine", ["auto", "opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 
 
 def flip(engine="auto", **arguments):

@@ -46,7 +46,7 @@ SPACES = {
     "AugMix without all_ops": (AUG_MIX_PARTIAL, 10, v2.AugMix, v2.AugMix._PARTIAL_AUGMENTATION_SPACE),
 }
 over_spaces = pytest.mark.parametrize("name", SPACES)
-over_engines = pytest.mark.parametrize("engine", ["opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 SIZE = (48, 62)
 
 

@@ -15,7 +15,7 @@ from augsynth import Pipeline
 from augsynth import transforms as T
 from augsynth.fuse import COPY, RESIZE, fuse
 
-over_engines = pytest.mark.parametrize("engine", ["opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 over_dtypes = pytest.mark.parametrize("dtype", ["uint8", "float32"])
 SIZES = [(33, 46), (46, 33), (20, 20), (7, 90), (100, 64), (37, 41)]
 over_sizes = pytest.mark.parametrize("size", SIZES)

@@ -23,7 +23,7 @@ MOVING = [
     for i, arguments in enumerate(EXAMPLES[name])
 ]
 GEOMETRIC = [case for case in MOVING if issubclass(T.REGISTRY[case.values[0]], Geometric)]
-over_engines = pytest.mark.parametrize("engine", ["opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 # No affine maps, so that the centroid of a blob goes elsewhere.
 BENT = {"RandomPerspective"} | {name for name, kind in T.REGISTRY.items() if issubclass(kind, Distortion)}
 SMALL = ("CenterCrop", "RandomCrop", "AtLeastOneBBoxRandomCrop")  # windows that hold small blobs only

@@ -19,7 +19,7 @@ from augsynth import Pipeline
 from augsynth import transforms as T
 from augsynth.transforms.tone import Autocontrast, Equalize, Invert, Posterize, Solarize
 
-over_engines = pytest.mark.parametrize("engine", ["opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 over_channels = pytest.mark.parametrize("channels", [1, 3])
 over_dtypes = pytest.mark.parametrize("dtype", ["uint8", "float32"])
 over_strengths = pytest.mark.parametrize("strength", [0.0, 0.4, 1.0])

@@ -16,7 +16,7 @@ from augsynth import Pipeline
 from augsynth import transforms as T
 
 BILINEAR, NEAREST = InterpolationMode.BILINEAR, InterpolationMode.NEAREST
-over_engines = pytest.mark.parametrize("engine", ["opencv", "torch"])
+over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 over_indices = pytest.mark.parametrize("index", range(4))
 SIZE = (33, 46)
 

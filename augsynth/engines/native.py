@@ -56,6 +56,8 @@ STEP = np.dtype(
         "itemsize": 56,
     }
 )
+if kernel and (kernel.SAMPLE_BYTES, kernel.STEP_BYTES) != (SAMPLE.itemsize, STEP.itemsize):
+    raise ImportError("augsynth._native was compiled from other sources than these: install augsynth again")
 
 
 def render(

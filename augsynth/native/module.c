@@ -174,4 +174,11 @@ static PyMethodDef methods[] = {
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", "The CPU kernel.", 0, methods, NULL, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__native(void) { return PyModule_Create(&module); }
+PyMODINIT_FUNC PyInit__native(void) {
+    PyObject *made = PyModule_Create(&module);
+    if (made == NULL) return NULL;
+    /* Python lays out the tables: it checks that both mean the same. */
+    if (PyModule_AddIntConstant(made, "SAMPLE_BYTES", sizeof(Sample)) < 0 || PyModule_AddIntConstant(made, "STEP_BYTES", sizeof(Step)) < 0)
+        Py_CLEAR(made);
+    return made;
+}

@@ -1,0 +1,153 @@
+"""The compiled engine: the reference, instruction sets, layouts, dtypes, threads, and life without it."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from examples import noise, pictures
+from reference import assert_agrees
+from test_fusion import random_transform
+
+import augsynth.pipeline
+from augsynth import Pipeline, rng
+from augsynth import transforms as T
+from augsynth.engines import native
+from augsynth.rng import Rng
+
+# An installation without a compiler has no such engine; the test environment has one.
+assert native.SETS, "augsynth was installed without a C compiler: the compiled engine is missing"
+INDEX = [11, 5, 8, 2]
+JITTER = T.ColorJitter(0.4, 0.4, 0.4, 0.1)
+ERASE = T.RandomErasing(1.0, value=64)
+CROP = T.RandomResizedCrop((33, 50), (0.1, 1.0))
+AFFINE = T.RandomAffine(30, (0.1, 0.1), (0.6, 1.4), 10, "bilinear", fill=9)
+RECIPES = {
+    "crop": [CROP, T.RandomHorizontalFlip(), JITTER, ERASE],
+    "affine": [T.RandomPerspective(0.4, 1.0, "bicubic"), AFFINE, T.RandomGrayscale(0.5)],
+    "policy": [T.RandAugment(3, 20)],
+    "trivial": [T.TrivialAugmentWide(interpolation="bilinear"), T.Resize((40, 17))],
+    "shrunk": [T.RandomAffine(30, scale=(0.2, 0.5), interpolation="bilinear"), T.RandomEqualize(0.5)],
+    "pad": [T.RandomCrop(30, 6, padding_mode="reflect"), T.RandomVerticalFlip(), T.RandomPosterize(3)],
+}
+over_recipes = pytest.mark.parametrize("steps", RECIPES.values(), ids=RECIPES)
+
+
+def run(steps, images=None, **options):
+    images = pictures(3, "uint8") if images is None else images
+    return Pipeline(steps, seed=4, engine="native", **options)(images, index=range(len(images)))
+
+
+def equal(first, second):
+    return len(first) == len(second) and all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("number", range(300, 340))
+def test_random_pipelines_agree_with_the_reference(number):
+    r = random.Random(number)
+    dtype, channels = r.choice(["uint8", "float32"]), r.choice([1, 3, 3])
+    transforms = [random_transform(r, 255 if dtype == "uint8" else 1) for _ in range(r.randrange(2, 6))]
+    transforms += [T.Normalize((0.4,), (0.25,))] * (number % 2)
+    pipeline = Pipeline(transforms, seed=number, engine="native", color=r.choice(["exact", "linear"]))
+    images = [noise((r.randrange(12, 90), r.randrange(12, 90)), channels, dtype, i) for i in range(4)]
+    assert_agrees(pipeline, images, index=[3, 1, 4, 5])
+
+
+@over_recipes
+@pytest.mark.parametrize("color", ["exact", "linear"])
+def test_every_instruction_set_gives_the_same_bits(steps, color, monkeypatch):
+    steps = [*steps, T.Normalize((0.4, 0.5, 0.6), (0.2, 0.25, 0.3))]
+    best = run(steps, color=color)
+    for name in native.SETS[1:]:
+        monkeypatch.setattr(native, "SETS", (name,))
+        assert equal(run(steps, color=color), best)
+
+
+@over_recipes
+def test_layouts_are_read_by_their_strides(steps):
+    planes = pictures(3, "uint8")
+    expected = run(steps, planes)
+    arrays = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in planes]
+    spaced = [np.repeat(np.repeat(array, 2, 0), 3, 1)[::2, ::3] for array in arrays]
+    upside_down = [np.ascontiguousarray(array[::-1, ::-1])[::-1, ::-1] for array in arrays]
+    for images in (arrays, spaced, upside_down, [torch.from_numpy(a).permute(2, 0, 1) for a in arrays]):
+        got = run(steps, images)
+        assert equal(
+            [torch.as_tensor(i) if i.shape[0] == 3 else torch.as_tensor(i).permute(2, 0, 1) for i in got], expected
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.uint8], ids=str)
+def test_an_output_of_another_dtype_is_the_rounded_float_output(dtype):
+    whole = run(RECIPES["crop"], dtype=torch.float32)
+    for got, expected in zip(run(RECIPES["crop"], dtype=dtype), whole, strict=True):
+        rounded = (expected * 255).round().to(torch.uint8) if dtype == torch.uint8 else expected.to(dtype)
+        assert got.dtype == dtype
+        assert (got.float() - rounded.float()).abs().max() <= (1 if dtype == torch.uint8 else 0)
+
+
+def test_gray_and_coloured_images_go_together():
+    gray, coloured = noise((20, 30), 1, "uint8"), noise((25, 31), 3, "uint8", 1)
+    together = Pipeline([T.Resize((16, 16)), JITTER], engine="native")([gray, coloured], index=[0, 1])
+    for i, image in enumerate((gray, coloured)):
+        assert torch.equal(Pipeline([T.Resize((16, 16)), JITTER], engine="native")([image], index=[i])[0], together[i])
+
+
+def test_images_of_one_pixel_and_of_many_are_rendered():
+    for size in ((1, 1), (1, 70), (2, 3), (700, 5)):
+        pipeline = Pipeline([T.Resize((9, 20)), JITTER, T.RandomAdjustSharpness(3, 1.0)], engine="native")
+        assert_agrees(pipeline, [noise(size, 3, "uint8")], index=[1])
+
+
+def test_threads_render_at_the_same_time():
+    steps = [CROP, JITTER, T.RandomEqualize(0.5)]
+    images = [noise((60, 50), 3, "uint8", i) for i in range(16)]
+    expected = run(steps, images)
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(lambda _: run(steps, images), range(12)):
+            assert equal(got, expected)
+
+
+def test_read_only_arrays_are_taken_and_left_as_they_are():
+    array = noise((20, 30), 3, "uint8").permute(1, 2, 0).numpy().copy()
+    before = array.copy()
+    array.flags.writeable = False
+    for steps in ([JITTER], [T.GaussianBlur(3)], [T.RandomEqualize(1.0)]):
+        run(steps, [array])
+    assert np.array_equal(array, before)
+
+
+# --- without it -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _uncompiled(monkeypatch):
+    monkeypatch.setattr(native, "SETS", ())
+    monkeypatch.setattr(rng, "kernel", None)
+    augsynth.pipeline._on_cpu.cache_clear()
+    yield
+    augsynth.pipeline._on_cpu.cache_clear()
+
+
+@pytest.mark.usefixtures("_uncompiled")
+def test_without_a_compiler_opencv_takes_its_place():
+    images = pictures(3, "uint8")
+    first, second = (Pipeline([CROP, JITTER], engine=name)(images, index=INDEX) for name in ("auto", "opencv"))
+    assert equal(first, second)
+    assert "engine opencv on CPU" in Pipeline([JITTER]).explain()
+    with pytest.raises(
+        ValueError, match="engine=native was not compiled when augsynth was installed: have gcc or clang"
+    ):
+        Pipeline([JITTER], engine="native")(images, index=INDEX)
+
+
+def test_words_are_the_same_with_and_without_the_kernel(monkeypatch):
+    random_ = Rng.of(2**32 - 1, range(7, 40), range(33), 2**31)
+    slots, lanes = [1, 2**32 - 1, 77], [0, 5, 2**20]
+    compiled = random_.words(slots, lanes)
+    monkeypatch.setattr(rng, "kernel", None)
+    assert np.array_equal(compiled, random_.words(slots, lanes))
+    assert compiled.max() > 2**31
