@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from augsynth.batch import describe, is_pil
+from augsynth.compiled import kernel
 from augsynth.transforms.base import Array
 
 # OpenCV's thread pool does not survive a fork: a worker would wait forever on a pool that its parent has used.
@@ -117,26 +118,44 @@ def _check_layout(array: Array, where: str) -> None:
         )
 
 
-def forms_of(images: Sequence[Any], index: Sequence[int]) -> list[Form]:
-    """Read the forms of a batch: the same object for all where they are alike, so that a check looks at it once.
+class Forms(list[Form]):
+    """The forms of a batch. distinct: each of them once, in order; few, so that checks need not look at every image."""
+
+    def __init__(self, forms: Sequence[Form], distinct: Sequence[Form]) -> None:
+        super().__init__(forms)
+        self.distinct = tuple(distinct)
+
+
+def forms_of(images: Sequence[Any], index: Sequence[int]) -> Forms:
+    """Read the forms of a batch: the same object for all where they are alike.
 
     index: the samples' indices, for errors. Float images have forms of their own, since each one's values are checked.
     """
     first = Form.of(images[0], f"sample 0 (index {index[0]})")
+    if first.dtype == torch.uint8 and _same(images):
+        return Forms([first] * len(images), [first])
+    forms = [first, *(Form.of(image, f"sample {i} (index {index[i]})") for i, image in enumerate(images[1:], 1))]
+    return Forms(forms, forms)
+
+
+def _same(images: Sequence[Any]) -> bool:
+    """Tell whether all are arrays, or all tensors, of one shape and dtype, and on one device."""
     kind = type(images[0])
-    if kind in (np.ndarray, torch.Tensor) and first.dtype == torch.uint8:
-        shape, dtype = images[0].shape, images[0].dtype
-        if all(type(i) is kind and i.shape == shape and i.dtype == dtype for i in images):
-            on_host = kind is np.ndarray or all(i.device == images[0].device for i in images)
-            if on_host:
-                return [first] * len(images)
-    return [first, *(Form.of(image, f"sample {i} (index {index[i]})") for i, image in enumerate(images[1:], 1))]
+    if kind is np.ndarray and kernel is not None:
+        return bool(kernel.alike(images))
+    if kind not in (np.ndarray, torch.Tensor):
+        return False
+    shape, dtype, device = images[0].shape, images[0].dtype, getattr(images[0], "device", None)
+    return all(
+        type(i) is kind and i.shape == shape and i.dtype == dtype and getattr(i, "device", None) == device
+        for i in images
+    )
 
 
-def to_arrays(images: Sequence[Any], forms: Sequence[Form]) -> Sequence[Array]:
+def to_arrays(images: Sequence[Any], forms: Forms) -> Sequence[Array]:
     """Return what `to_array` makes of each image; of small tensors of one shape in one go."""
     form = forms[0]
-    shared = form.dtype == torch.uint8 and len({id(form) for form in forms}) == 1
+    shared = form.dtype == torch.uint8 and len(forms.distinct) == 1
     if shared and form.holder == "array" and form.channels == 3:
         return images
     if shared and form.holder == "tensor" and form.channels == 3 and form.size[0] * form.size[1] <= SMALL:
@@ -144,16 +163,12 @@ def to_arrays(images: Sequence[Any], forms: Sequence[Form]) -> Sequence[Array]:
     return [to_array(image, form) for image, form in zip(images, forms, strict=True)]
 
 
-def to_views(images: Sequence[Any], forms: Sequence[Form]) -> Sequence[Array]:
+def to_views(images: Sequence[Any], forms: Forms) -> Sequence[Array]:
     """Return each image as `(H, W, 3)` or `(H, W)`, uint8 or float32, of any strides: as the native engine reads it."""
     form = forms[0]
-    if form.holder == "array" and form.channels == 3 and form.dtype == torch.uint8 and _alike(forms):
+    if form.holder == "array" and form.channels == 3 and form.dtype == torch.uint8 and len(forms.distinct) == 1:
         return images
     return [_to_view(image, form) for image, form in zip(images, forms, strict=True)]
-
-
-def _alike(forms: Sequence[Form]) -> bool:
-    return len({id(form) for form in forms}) == 1
 
 
 def _to_view(image: Any, form: Form) -> Array:
@@ -243,6 +258,8 @@ def _from_pil(image: Any) -> Array:
 
 def check_values(images: Sequence[Any], forms: Sequence[Form]) -> None:
     """Raise ValueError for a float image on the CPU that is not in [0, 1], and say what probably happened."""
+    if len(forms) > 1 and forms[0] is forms[-1]:
+        return  # bytes, all alike
     for image, form in zip(images, forms, strict=True):
         if form.dtype == torch.uint8 or form.device != "cpu":
             continue

@@ -14,7 +14,18 @@ from augsynth.batch import Path, describe, find_image, get_image, is_image, set_
 from augsynth.engines.output import Output
 from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
 from augsynth.fuse import fuse
-from augsynth.images import FLOATS, Form, check_values, forms_of, from_tensor, split, to_arrays, to_tensor, to_views
+from augsynth.images import (
+    FLOATS,
+    Form,
+    Forms,
+    check_values,
+    forms_of,
+    from_tensor,
+    split,
+    to_arrays,
+    to_tensor,
+    to_views,
+)
 from augsynth.mix_targets import MixTargets, find_mixed
 from augsynth.mixing import Mixer, Render
 from augsynth.program import Plan, Program, describe_runs, draw
@@ -217,9 +228,8 @@ class Pipeline:
         if len(rng) != len(images):
             raise ValueError(f"{len(rng)} keys for {len(images)} images")
         forms = forms_of(images, rng.index.tolist())
-        distinct = list({id(form): form for form in forms}.values())
-        _check_alike(distinct)
-        self._check_channels(distinct)
+        _check_alike(forms.distinct)
+        self._check_channels(forms.distinct)
         output, engine = self._output(forms[0]), self._engine(images, forms)
         sizes = np.array([form.size for form in forms], np.float64)
         program = draw(self.plan, rng, sizes, strength, None if targets is None else targets.open(sizes))
@@ -264,8 +274,8 @@ class Pipeline:
         white = 255.0 if form.dtype == torch.uint8 else 1.0
         return Output(white, normalize.mean if normalize else None, normalize.std if normalize else None, dtype)
 
-    def _engine(self, images: Sequence[Any], forms: Sequence[Form]) -> str:
-        distinct = list({id(form): form for form in forms}.values())
+    def _engine(self, images: Sequence[Any], forms: Forms) -> str:
+        distinct = forms.distinct
         fits = all(form.device == "cpu" and form.dtype in (torch.uint8, torch.float32) for form in distinct)
         fits = fits and all(form.channels in (1, 3) for form in distinct)
         if self.engine == "native" and _on_cpu() != "native":
@@ -322,7 +332,7 @@ def _renderer(engine: str, exact: bool) -> Render:
     return lambda images, runs, sizes, output: torch_engine.render(images, runs, output, exact)
 
 
-def _prepared(engine: str, images: Sequence[Any], forms: Sequence[Form]) -> Sequence[Any]:
+def _prepared(engine: str, images: Sequence[Any], forms: Forms) -> Sequence[Any]:
     """Return images as the engine reads them, arrays or tensors; raises ValueError for values that are none of one."""
     if engine == "native":
         found: Sequence[Any] = to_views(images, forms)

@@ -125,6 +125,8 @@ static void FN(render_sample)(Arena *arena, const Row *row, const Step *steps, c
     canvas.entire = passes > 1;
     canvas.planes = take(arena, (canvas.entire ? canvas.h : 1) * canvas.pitch);
     canvas.kept = canvas.entire ? take(arena, 2 * canvas.pitch) : NULL;
+    const Step *last = count ? canvas.steps[count - 1] : NULL;
+    const int joined = count > 0 && last->code == COLOR_MATRIX && out->to == FLOAT32 && !out->interleaved && out->channels == 3;
     for (int pass = 0, next = 0, stop; pass < passes; pass++, next = stop) {
         for (stop = next + (pass > 0); stop < count && need_of(canvas.steps[stop]) == NO_NEED; stop++) {}
         const int need = stop < count ? need_of(canvas.steps[stop]) : NO_NEED;
@@ -133,8 +135,10 @@ static void FN(render_sample)(Arena *arena, const Row *row, const Step *steps, c
         for (int y = 0; y < canvas.h; y++) {
             float *at = canvas.planes + (canvas.entire ? y * canvas.pitch : 0);
             if (pass == 0) FN(make_row)(&rows, row, out->white, y, at, out->channels);
-            FN(step_row)(&canvas, next, stop, y, at);
+            const int alone = joined && !need; /* the last step is left for the write */
+            FN(step_row)(&canvas, next, stop - alone, y, at);
             if (need) FN(gather_facts)(&found, need, out, at, canvas.stride, canvas.w);
+            else if (alone) FN(color_and_write)(out, row, last, last->mean ? canvas.facts.mean : 0, y, at, canvas.stride);
             else FN(write_row)(out, row, y, at, canvas.stride);
         }
         if (need) FN(close_facts)(&found, need, out->channels, canvas.h * canvas.w), canvas.facts = found;

@@ -140,6 +140,28 @@ static PyObject *native_describe(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* Tell whether all entries of a sequence are objects of the first one's class, with its shape and type of elements. */
+static PyObject *native_alike(PyObject *self, PyObject *images) {
+    PyObject *list = PySequence_Fast(images, "alike takes a sequence of arrays");
+    if (list == NULL) return NULL;
+    const Py_ssize_t count = PySequence_Fast_GET_SIZE(list);
+    PyObject **items = PySequence_Fast_ITEMS(list);
+    Py_buffer first, view;
+    int same = count > 0 && PyObject_GetBuffer(items[0], &first, PyBUF_RECORDS_RO) == 0;
+    const int held = same;
+    for (Py_ssize_t i = 1; same && i < count; i++) {
+        same = Py_TYPE(items[i]) == Py_TYPE(items[0]) && PyObject_GetBuffer(items[i], &view, PyBUF_RECORDS_RO) == 0;
+        if (!same) break;
+        same = view.ndim == first.ndim && strcmp(view.format, first.format) == 0;
+        for (int a = 0; same && a < view.ndim; a++) same = view.shape[a] == first.shape[a];
+        PyBuffer_Release(&view);
+    }
+    if (held) PyBuffer_Release(&first);
+    PyErr_Clear();
+    Py_DECREF(list);
+    return PyBool_FromLong(same);
+}
+
 /* Addresses of int64 arrays: index, occurrence, epoch (samples), slots, lanes (blocks), and of words to fill. */
 static PyObject *native_words(PyObject *self, PyObject *args) {
     unsigned long long index, occurrence, epoch, slots, lanes, words;
@@ -168,6 +190,7 @@ static PyMethodDef methods[] = {
     {"render", native_render, METH_VARARGS,
      "render(set, rows, steps, samples, capacity, channels, to, interleaved, white, luma, scale, offset): render tables."},
     {"describe", native_describe, METH_VARARGS, "describe(images, samples, item): fill in what is known of each image."},
+    {"alike", native_alike, METH_O, "alike(images): whether all arrays have one class, shape and type."},
     {"words", native_words, METH_VARARGS, "words(index, occurrence, epoch, seed, slots, lanes, samples, blocks, words)."},
     {"sets", native_sets, METH_NOARGS, "Return the names of the instruction sets that this machine has, best first."},
     {NULL, NULL, 0, NULL}};

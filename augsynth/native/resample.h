@@ -96,15 +96,11 @@ static inline __attribute__((always_inline)) void FN(weigh)(const Axis *axis, co
     }
 }
 
-/* Return line `number` of the source with its x axis resampled: planes, `padded` apart. */
-static const float *FN(line_of)(Lines *lines, int number) {
+/* Make line `number` of the source with its x axis resampled: planes, `padded` apart. */
+static void FN(make_line)(Lines *lines, int number, float *into) {
     const Image *image = lines->image;
-    int slot = number % lines->room, line = bounded(number, image->h, image->border);
-    if (slot < 0) slot += lines->room;
-    size_t plane = lines->x.padded;
-    float *into = lines->kept + slot * image->channels * plane;
-    if (lines->number[slot] == number) return into;
-    lines->number[slot] = number;
+    const int line = bounded(number, image->h, image->border);
+    const size_t plane = lines->x.padded;
     if (line < 0) {
         for (int c = 0; c < image->channels; c++)
             for (size_t u = 0; u < plane; u++) into[c * plane + u] = image->fill[c];
@@ -115,6 +111,14 @@ static const float *FN(line_of)(Lines *lines, int number) {
         if (image->channels == 3) FN(weigh)(&lines->x, lines->raw, lines->raw_stride, into, 3);
         else FN(weigh)(&lines->x, lines->raw, lines->raw_stride, into, 1);
     }
+}
+
+/* Return such a line from among those that are kept. */
+static const float *FN(line_of)(Lines *lines, int number) {
+    int slot = number % lines->room;
+    if (slot < 0) slot += lines->room;
+    float *into = lines->kept + slot * (size_t)lines->image->channels * lines->x.padded;
+    if (lines->number[slot] != number) FN(make_line)(lines, lines->number[slot] = number, into);
     return into;
 }
 
@@ -134,6 +138,10 @@ static void FN(straight_row)(Lines *lines, int v, float *into) {
     const int n = lines->image->channels * lines->x.padded;
     float w = 0;
     int begun = 0;
+    if (y->taps == 1) {
+        FN(make_line)(lines, y->first[v] + y->low, into);
+        return;
+    }
     /* Two lines at a time; the ring keeps one more than all taps need, so that none is overwritten. */
     for (int k = 0; k < y->taps; k++) {
         const float next = weight[k * y->padded];

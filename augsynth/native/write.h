@@ -36,3 +36,16 @@ static void FN(write_row)(const Output *out, const Row *row, int y, const float 
                         out->interleaved ? channels : 1, w);
     }
 }
+
+/* The same with one colour step more, `A x + m v` and the clamp, on the way to planes of floats. */
+static void FN(color_and_write)(const Output *out, const Row *row, const Step *step, float mean, int y, const float *planes,
+                                size_t stride) {
+    const float *restrict r = planes, *restrict g = planes + stride, *restrict b = planes + 2 * stride;
+    const int h = row->size[0], w = row->size[1];
+    for (int c = 0; c < 3; c++) {
+        const float *a = step->matrix + 3 * c, shift = mean * step->vector[c], scale = out->scale[c], offset = out->offset[c];
+        const float a0 = a[0], a1 = a[1], a2 = a[2], white = out->white;
+        float *restrict into = (float *)row->target + ((ptrdiff_t)c * h + y) * w;
+        for (int i = 0; i < w; i++) into[i] = FN(bound)(a0 * r[i] + a1 * g[i] + a2 * b[i] + shift, white) * scale + offset;
+    }
+}
