@@ -31,7 +31,7 @@ def _draws(*names: str) -> tuple[str, ...]:
 REFERENCE = _laws("law_11_engines_agree_with_the_float64_reference")
 BATCHES = _laws("law_5_parameters_are_the_same_alone_and_in_any_batch")
 DISTRIBUTIONS = _draws("parameters_are_distributed_as_torchvisions")
-OPENCV, TORCH, FUSE = "engines/opencv.py", "engines/torch.py", "fuse.py"
+OPENCV, TORCH, FUSE, PLACING = "engines/opencv.py", "engines/torch.py", "fuse.py", "placing.py"
 OPENCV_GEOMETRY, OPENCV_COLOR = "engines/opencv_geometry.py", "engines/opencv_color.py"
 
 MUTANTS = [
@@ -187,7 +187,7 @@ MUTANTS = [
     ),
     Mutant(
         "a slice of a resized image cut out first",
-        FUSE,
+        PLACING,
         "~(whole & (cut_first | ~sliced))",
         "~whole",
         ("test_fusion.py::test_a_crop_of_a_resized_image_sees_over_its_edges_wherever_it_falls",),
@@ -201,7 +201,7 @@ MUTANTS = [
     ),
     Mutant(
         "the shrunk window in the wrong place",
-        FUSE,
+        PLACING,
         "into[:, :2, 2] = -low[:, ::-1] * ratio",
         "into[:, :2, 2] = -low[:, ::-1]",
         ("test_fusion.py::test_fused_is_closer_to_the_oracle_than_the_chain_on_a_photograph",),

@@ -49,7 +49,7 @@ MUTANTS = [
     ),
     Mutant(
         "the horizon forgotten",
-        "fuse.py",
+        "placing.py",
         "(mapped[:, 2] < _HORIZON).any(1)",
         "(mapped[:, 2] < -9e9).any(1)",
         ("test_geometry_more.py::test_an_output_that_looks_past_the_horizon_agrees_with_the_reference",),

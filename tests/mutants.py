@@ -11,8 +11,11 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
+import sysconfig
 import tempfile
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -23,6 +26,7 @@ from faults_adapters import MUTANTS as ADAPTERS
 from faults_families import MUTANTS as FAMILIES
 from faults_gallery import MUTANTS as GALLERY
 from faults_mix import MUTANTS as MIX
+from faults_native import MUTANTS as NATIVE
 from faults_targets import MUTANTS as TARGETS
 from faults_tones import MUTANTS as TONES
 
@@ -30,7 +34,7 @@ TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
-MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX]
+MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *NATIVE]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:
@@ -41,7 +45,19 @@ def plant(mutant: Mutant | None, folder: Path) -> Path:
     if mutant is not None:
         path = folder / "augsynth" / mutant.file
         path.write_text(path.read_text().replace(mutant.old, mutant.new))
+        if path.parent.name == "native":
+            _compile(folder / "augsynth")
     return folder
+
+
+def _compile(package: Path) -> None:
+    """Compile the kernel of a copy, as pyproject.toml says but without optimizing."""
+    (module,) = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["setuptools"]["ext-modules"]
+    target = package / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
+    target.unlink(missing_ok=True)
+    flags = ["-O1", *module["extra-compile-args"][1:], "-shared", "-fPIC", f"-I{sysconfig.get_paths()['include']}"]
+    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
+    subprocess.run([*compiler, *flags, str(package / "native" / "module.c"), "-o", str(target), "-lm"], check=True)
 
 
 class _FirstFailure:

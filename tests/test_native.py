@@ -89,6 +89,12 @@ def test_an_output_of_another_dtype_is_the_rounded_float_output(dtype):
         assert (got.float() - rounded.float()).abs().max() <= (1 if dtype == torch.uint8 else 0)
 
 
+def test_bytes_are_rounded_to_the_nearest_and_halves_to_even():
+    halves = torch.tensor([[[0.5, 1.5, 2.5, 3.5, 250.5, 254.5, 7.25, 7.75]]]) / 255
+    got = Pipeline([], engine="native", dtype=torch.uint8)([halves], index=[0])[0]
+    assert got.flatten().tolist() == (halves * 255).round().flatten().tolist()
+
+
 def test_gray_and_coloured_images_go_together():
     gray, coloured = noise((20, 30), 1, "uint8"), noise((25, 31), 3, "uint8", 1)
     together = Pipeline([T.Resize((16, 16)), JITTER], engine="native")([gray, coloured], index=[0, 1])
@@ -100,6 +106,15 @@ def test_images_of_one_pixel_and_of_many_are_rendered():
     for size in ((1, 1), (1, 70), (2, 3), (700, 5)):
         pipeline = Pipeline([T.Resize((9, 20)), JITTER, T.RandomAdjustSharpness(3, 1.0)], engine="native")
         assert_agrees(pipeline, [noise(size, 3, "uint8")], index=[1])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_a_batch_in_several_threads_is_the_same(count, monkeypatch):
+    images = [noise((60, 50), 3, "uint8", i) for i in range(7)]
+    expected = run(RECIPES["crop"], images)
+    monkeypatch.setattr(native, "_PIXELS", 100)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: count)
+    assert equal(run(RECIPES["crop"], images), expected)
 
 
 def test_threads_render_at_the_same_time():

@@ -8,7 +8,9 @@ at installation there is no such engine, and `opencv` takes its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +30,8 @@ _NOTHING, _MATRIX, _HUE, _ERASE = range(4)
 # Transforms on whole levels that the kernel knows, by their `kernel_step`.
 _NAMES = ("invert", "posterize", "solarize", "autocontrast", "equalize", "sharpen")
 _LEVELS = {name: code for code, name in enumerate(_NAMES, _ERASE + 1)}
+# A thread is worth its start from this many pixels of output on.
+_PIXELS = 1 << 18
 # As in native/base.h.
 SAMPLE = np.dtype(
     [
@@ -250,5 +254,21 @@ def _call(
             rows, steps = table[mine], steps[mine]
         luma = LUMA if exact else LUMA / LUMA.sum()
         three = [tuple(np.resize(values, 3).tolist()) for values in (luma, scale, offset)]
-        options = channels, _TYPES[output.dtype], interleaved, output.white
-        kernel.render(SETS[0], _address(rows), _address(steps), len(rows), steps.shape[1], *options, *three)
+        _run(rows, steps, (channels, _TYPES[output.dtype], interleaved, output.white, *three))
+
+
+def _run(rows: Array, steps: Array, options: tuple[Any, ...]) -> None:
+    """Render a table `(R,)` with its steps `(R, K)`, in as many threads as torch may use where that pays."""
+    parts = min(torch.get_num_threads(), len(rows), int(rows["size"].prod(1).sum()) // _PIXELS)
+    ends = np.linspace(0, len(rows), max(parts, 1) + 1).astype(int).tolist()
+
+    def render_part(start: int, end: int) -> None:
+        chosen = rows[start:end], steps[start:end]
+        kernel.render(SETS[0], *map(_address, chosen), end - start, steps.shape[1], *options)
+
+    if parts < 2:
+        render_part(0, len(rows))
+        return
+    # Threads of this call alone: a pool that is kept does not survive a fork.
+    with ThreadPoolExecutor(parts) as pool:
+        list(pool.map(render_part, ends[:-1], ends[1:]))
