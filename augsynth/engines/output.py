@@ -12,12 +12,17 @@ from augsynth.transforms.base import Array
 
 @dataclass(frozen=True)
 class Output:
-    """white: the input's value for 1.0 (255 or 1). mean, std: of Normalize, or None. dtype: what comes out."""
+    """white: the input's value for 1.0 (255 or 1). mean, std: of Normalize, or None. dtype: what comes out.
+
+    span: what 0 and 1 become where floats come out without Normalize. clamp: colour stays in the value range.
+    """
 
     white: float
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     dtype: torch.dtype
+    span: tuple[float, float] = (0.0, 1.0)
+    clamp: bool = True
 
     @property
     def is_integer(self) -> bool:
@@ -27,7 +32,8 @@ class Output:
     def affine(self, channels: int) -> tuple[Array, Array]:
         """Return scale and offset `(C,)` from input to output values. Raises ValueError on a wrong channel count."""
         if self.mean is None or self.std is None:
-            return np.full(channels, (255.0 if self.is_integer else 1.0) / self.white), np.zeros(channels)
+            low, high = (0.0, 255.0) if self.is_integer else self.span
+            return np.full(channels, (high - low) / self.white), np.full(channels, low)
         mean, std = np.asarray(self.mean), np.asarray(self.std)
         if {len(mean), len(std)} - {1, channels}:
             raise ValueError(

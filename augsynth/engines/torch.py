@@ -6,7 +6,7 @@ Samples that share a shape are one group `(rows, pixels (R, C, H, W))`; every ru
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ def render(images: Sequence[torch.Tensor], runs: Sequence[Run], output: Output, 
 
     Samples of equal size are rows of one `(B, C, h, w)` batch.
     """
-    groups = _through(runs, _grouped(images), len(images), output.white, exact)
+    groups = _through(runs, _grouped(images), len(images), output.white, exact, output.clamp)
     finished = [(rows, _finish(pixels, output)) for rows, pixels in groups]
     result: list[torch.Tensor] = [torch.empty(0)] * len(images)
     if len({tuple(pixels.shape[1:]) for _, pixels in finished}) == 1 and len(finished) > 1:
@@ -41,12 +41,14 @@ def render(images: Sequence[torch.Tensor], runs: Sequence[Run], output: Output, 
     return result
 
 
-def _through(runs: Sequence[Run], groups: list[Group], count: int, white: float, exact: bool) -> list[Group]:
-    """Render runs over the groups of a batch of `count` samples."""
+def _through(
+    runs: Sequence[Run], groups: list[Group], count: int, white: float, exact: bool, clamp: bool = True
+) -> list[Group]:
+    """Render runs over the groups of a batch of `count` samples. clamp=False lets colour leave the value range."""
     for run in runs:
         where = np.full(count, -1)
         where[run.rows] = np.arange(len(run.rows))
-        groups = [done for group in groups for done in _apply(run, where, group, white, exact)]
+        groups = [done for group in groups for done in _apply(run, where, group, white, exact, clamp)]
     return groups
 
 
@@ -61,7 +63,7 @@ def _floats(pixels: torch.Tensor) -> torch.Tensor:
     return pixels if pixels.dtype in (torch.float32, torch.float64) else pixels.to(torch.float32)
 
 
-def _apply(run: Run, where: Array, group: Group, white: float, exact: bool) -> list[Group]:
+def _apply(run: Run, where: Array, group: Group, white: float, exact: bool, clamp: bool) -> list[Group]:
     """Apply a run to the samples of a group that take part in it; the others stay a group of their own."""
     rows, pixels = group
     position = where[rows]
@@ -78,8 +80,10 @@ def _apply(run: Run, where: Array, group: Group, white: float, exact: bool) -> l
         return [*rest, (rows, _mixed(run, pixels, position, white, exact))]
     if isinstance(run, Alone):
         return [*rest, (rows, run.transform.apply(pixels, run.params[position], white))]
-    paint: Callable[..., torch.Tensor] = _erase if isinstance(run, Erasing) else _exact if exact else _linear
-    return [*rest, (rows, paint(run, pixels, position, white))]
+    if isinstance(run, Erasing):
+        return [*rest, (rows, _erase(run, pixels, position))]
+    most = white if clamp else None
+    return [*rest, (rows, (_exact if exact else _linear)(run, pixels, position, most))]
 
 
 def _mixed(run: Mixed, pixels: torch.Tensor, position: Array, white: float, exact: bool) -> torch.Tensor:
@@ -223,7 +227,7 @@ def mean_luma(pixels: torch.Tensor, exact: bool) -> torch.Tensor:
     return means.reshape(len(pixels)).to(pixels.dtype)
 
 
-def _exact(run: Colors, pixels: torch.Tensor, position: Array, white: float) -> torch.Tensor:
+def _exact(run: Colors, pixels: torch.Tensor, position: Array, white: float | None) -> torch.Tensor:
     channels = pixels.shape[1]
     for step in range(run.used.shape[1]):
         used = run.used[position, step] & ~(run.chroma[position, step] & (channels == 1))
@@ -235,7 +239,7 @@ def _exact(run: Colors, pixels: torch.Tensor, position: Array, white: float) -> 
             shift = _tensor(v, pixels)
             if v.any():
                 shift = shift * mean_luma(pixels, True)[:, None]
-            pixels = _matrix(pixels, _tensor(a, pixels), shift).clamp(0.0, white)
+            pixels = _bounded(_matrix(pixels, _tensor(a, pixels), shift), white)
         if turned.any():
             rows = _index(np.flatnonzero(turned), pixels)
             shifts = _tensor(run.hue[position[turned], step], pixels)
@@ -243,12 +247,16 @@ def _exact(run: Colors, pixels: torch.Tensor, position: Array, white: float) -> 
     return pixels
 
 
-def _linear(run: Colors, pixels: torch.Tensor, position: Array, white: float) -> torch.Tensor:
+def _linear(run: Colors, pixels: torch.Tensor, position: Array, white: float | None) -> torch.Tensor:
     a, v = run.composed(pixels.shape[1])
     shift = _tensor(v[position], pixels)
     if v[position].any():
         shift = shift * mean_luma(pixels, False)[:, None]
-    return _matrix(pixels, _tensor(a[position], pixels), shift).clamp(0.0, white)
+    return _bounded(_matrix(pixels, _tensor(a[position], pixels), shift), white)
+
+
+def _bounded(pixels: torch.Tensor, white: float | None) -> torch.Tensor:
+    return pixels if white is None else pixels.clamp(0.0, white)
 
 
 def shift_hue(pixels: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
@@ -268,7 +276,7 @@ def shift_hue(pixels: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
     return torch.stack(channels, 1)
 
 
-def _erase(run: Erasing, pixels: torch.Tensor, position: Array, white: float) -> torch.Tensor:
+def _erase(run: Erasing, pixels: torch.Tensor, position: Array) -> torch.Tensor:
     y = torch.arange(pixels.shape[2], device=pixels.device)[:, None]
     x = torch.arange(pixels.shape[3], device=pixels.device)
     box = torch.from_numpy(run.rectangle[position]).to(pixels.device)[:, :, None, None]

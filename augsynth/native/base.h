@@ -169,14 +169,13 @@ static int near(int first, int taps, int size, int border) {
     return first < -taps ? -taps : first > size ? size : first;
 }
 
-/* Lay out one axis of a map `at = scale u + shift` into a grid, or through a filter into the window behind it. */
-static Axis axis_of(Arena *arena, const Row *row, int a, double scale, double shift, int n, int filter, int taps) {
+/* Lay out one axis of a map `at = scale u + shift` into `size` pixels, or through a filter into those behind the grid. */
+static Axis axis_of(Arena *arena, const Row *row, int a, double scale, double shift, int n, int size, int filter, int taps) {
     Axis axis = {.n = n, .padded = whole(n), .folded = row->border >= REFLECT, .low = INT32_MAX, .high = INT32_MIN};
     float ratio = row->ratio[a], stretch = ratio > 1 ? ratio : 1, support = filter == CUBIC ? 2 * stretch : stretch;
     axis.taps = filter ? (int)floorf(2 * support) + 2 : taps;
     axis.first = take(arena, axis.padded);
     axis.weight = take(arena, (size_t)axis.padded * axis.taps);
-    int size = row->window[a];
     for (int u = 0; u < n; u++) {
         double at = scale * (u + 0.5) + shift;
         at = at < -1e7 ? -1e7 : at > 1e7 ? 1e7 : at;

@@ -34,7 +34,7 @@ static Lines FN(lines_of)(Arena *arena, const Image *image, Axis y, Axis x) {
 /* Shrink the window by the filter to the grid: planes of floats. */
 static Image FN(shrunk)(Arena *arena, const Row *row, const Image *image) {
     const int h = row->grid[0], w = row->grid[1];
-    Axis y = axis_of(arena, row, 0, 1, 0, h, row->filter, 1), x = axis_of(arena, row, 1, 1, 0, w, row->filter, 1);
+    Axis y = axis_of(arena, row, 0, 1, 0, h, image->h, row->filter, 1), x = axis_of(arena, row, 1, 1, 0, w, image->w, row->filter, 1);
     Lines lines = FN(lines_of)(arena, image, y, x);
     const size_t pitch = (size_t)image->channels * x.padded;
     float *planes = take(arena, h * pitch);
@@ -70,8 +70,8 @@ static void FN(open_rows)(Arena *arena, FN(Rows) *rows, const Row *row, Image *i
     if (filter && !(kept && row->taps == 1)) *image = FN(shrunk)(arena, row, image), filter = UNFILTERED;
     rows->straight = kept;
     if (kept) {
-        Axis y = axis_of(arena, row, 0, m[4], m[5], row->size[0], filter, row->taps);
-        Axis x = axis_of(arena, row, 1, m[0], m[2], row->size[1], filter, row->taps);
+        Axis y = axis_of(arena, row, 0, m[4], m[5], row->size[0], image->h, filter, row->taps);
+        Axis x = axis_of(arena, row, 1, m[0], m[2], row->size[1], image->w, filter, row->taps);
         rows->lines = FN(lines_of)(arena, image, y, x);
     } else {
         rows->warp = FN(warp_of)(arena, row, image);
