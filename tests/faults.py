@@ -41,7 +41,7 @@ MUTANTS = [
         "rng.py",
         "blocks = philox(counter, (np.uint64(self.seed), column[2]))",
         "blocks = philox(counter, (np.uint64(self.seed), column[2] * 0))",
-        ("test_rng.py::test_slots_indices_epochs_occurrences_and_seeds_are_independent",),
+        ("test_native.py::test_words_are_the_same_with_and_without_the_kernel",),
     ),
     Mutant(
         "occurrence ignored",

@@ -40,7 +40,11 @@ MUTANTS = [
     ),
     _fault("halves rounded up", "levels.h", "(value + 12582912.0f) - 12582912.0f", "floorf(value + 0.5f)", _HALVES),
     _fault(
-        "levels stretched without a cut", "levels.h", "row[i] = floorf(FN(bound)((FN", "row[i] = (FN(bound)((FN", _LAW
+        "levels stretched without a cut",
+        "levels.h",
+        "row[i] = floorf(FN(bound)((FN",
+        "row[i] = (FN(bound)((FN",
+        ("test_tone.py",),
     ),
     _fault("a histogram one level off", "levels.h", "(before + step / 2) / step", "(before + step) / step", _LAW),
     _fault(

@@ -89,7 +89,7 @@ def test_what_cannot_grow_sets_in_on_the_way(subject):
 
 
 def test_targets_are_shown_where_they_follow(subject, gallery):
-    marked = {one.name: "mask" in one.original for one in every(gallery)}
+    marked = {one.name: "boxes" in one.original for one in every(gallery)}
     assert marked["RandomAffine"]
     assert marked["ThinPlateSpline"]
     assert not marked["ColorJitter"]

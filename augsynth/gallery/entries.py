@@ -16,6 +16,9 @@ NOTES = {
 # What is shown on a faded picture, because it would leave the other one as it is.
 FADED = ("RandomAutocontrast",)
 
+# What is shown without a mask, because classes have no mean.
+MASKLESS = ("MixUp",)
+
 
 def transform(name: str, side: int) -> T.Transform:
     """Return a transform of the registry as it is shown on a picture with a shorter side of `side` pixels.
@@ -75,6 +78,9 @@ def _arguments(side: int) -> dict[str, dict[str, Any]]:
         "RandomSolarize": {"threshold": 128},
         "RandomToneCurve": {"scale": 0.5},
         "SolarizeAdd": {"threshold": 128, "addition": 90},
+        "MixUp": {"num_classes": 4},
+        "CutMix": {"num_classes": 4},
+        "Mosaic": {"target_size": (side, side), "cell_shape": (side, side), "num_classes": 4},
         "Blur": {"blur_limit": (5, 11)},
         "Defocus": {"radius": (3, 6)},
         "GaussianBlur": {"kernel_size": 21, "sigma": (1.5, 4.0)},

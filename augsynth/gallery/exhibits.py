@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from augsynth.gallery.catalogue import FOLLOW, NEED_PARTNERS, REFUSE, file_of, follow
-from augsynth.gallery.entries import FADED, transform
+from augsynth.gallery.entries import FADED, MASKLESS, transform
 from augsynth.gallery.subject import Sample, Subject
 from augsynth.pipeline import Pipeline
 from augsynth.transforms import Transform
@@ -59,7 +59,8 @@ def exhibit(name: str, subject: Subject, strengths: Sequence[float], seed: int) 
     fate = follow(pipeline)
     marked = fate == FOLLOW or (mixes and fate != REFUSE)
     ground = "faded" if name in FADED else "marked" if marked else "plain"
-    stand = _Stand(pipeline, subject.on(ground), subject.partners if mixes else [])
+    sample = {key: value for key, value in subject.on(ground).items() if key != "mask" or name not in MASKLESS}
+    stand = _Stand(pipeline, sample, subject.partners if mixes else [])
     index = stand.choose(strengths)
     return Exhibit(name, shown, index, ground, stand.sample, {s: stand.draw([index], s)[0] for s in strengths})
 
