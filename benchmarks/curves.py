@@ -1,8 +1,8 @@
 """How the cost per image grows with batch, image side and number of transforms: `throughput.py --curves`.
 
 batch: the ImageNet recipe from 256 to 224 px, 1 to 256 images a call. side: crop, flip, turn and jitter at 32 to 512
-px, four megapixels a call, at most 256 images. number: the first 1 to 10 of ten transforms at 224 px, geometric, colour,
-or both in turn, 16 images a call. uint8 in, normalized float32 out, as in the recipes.
+px, four megapixels a call, at most 256 images. number: the first 1 to 10 of ten transforms at 224 px, geometric,
+colour, or both in turn, 16 images a call. uint8 in, normalized float32 out, as in the recipes.
 """
 
 from __future__ import annotations
