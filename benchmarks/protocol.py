@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+# What is measured is the checkout that this file lies in, whatever is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2
 import numpy as np
 import torch
@@ -215,7 +217,14 @@ def cpu_model() -> str:
 
 
 def commit() -> str:
-    """Return the short hash of the checkout, with "+" where code has changed since; "unknown" outside git."""
+    """Return the short hash of the checkout, with "+" where code has changed since; "unknown" outside git.
+
+    Raises RuntimeError where another copy of augsynth was imported than the checkout's.
+    """
+    if not Path(ag.__file__).is_relative_to(ROOT):
+        raise RuntimeError(
+            f"{ag.__file__} would be measured, not the checkout in {ROOT}: import protocol before augsynth"
+        )
     try:
         short = _git("rev-parse", "--short", "HEAD")
         changed = _git("status", "--porcelain", "--", "augsynth", "benchmarks/*.py")
