@@ -37,13 +37,14 @@ class Steps:
 
 @dataclass(frozen=True)
 class Point:
-    """One place on a curve: what is varied, its value, and the call that is timed there."""
+    """One place on a curve: what is varied, its value, and the call that is timed there, with colour steps or none."""
 
     value: int
     steps: Callable[[], Steps]
     side: int
     out: int
     images: int
+    color: bool = True
 
 
 def _color(strength: float) -> list[Steps]:
@@ -91,7 +92,7 @@ def _ten(kind: str) -> list[Steps]:
     moves = _moves(NUMBER_SIDE, 15.0) + _moves(NUMBER_SIDE, 10.0)
     colors = _color(0.2) + _color(0.1)
     mixed = [step for both in zip(moves, colors, strict=True) for step in both]
-    return {"geometric": moves, "colour": colors, "mixed": mixed}[kind]
+    return {"geometric": moves, "colour": colors, "mixed": mixed[:10]}[kind]
 
 
 def _joined(steps: list[Steps]) -> Steps:
@@ -120,7 +121,7 @@ def _numbers(kind: str) -> Callable[[bool], Iterator[Point]]:
     def points(quick: bool) -> Iterator[Point]:
         for number in QUICK_NUMBERS if quick else NUMBERS:
             steps = lambda number=number: _joined(_ten(kind)[:number])  # noqa: E731
-            yield Point(number, steps, NUMBER_SIDE, NUMBER_SIDE, 2 if quick else NUMBER_BATCH)
+            yield Point(number, steps, NUMBER_SIDE, NUMBER_SIDE, 2 if quick else NUMBER_BATCH, kind != "geometric")
 
     return points
 
@@ -139,10 +140,9 @@ def candidates(point: Point, folder: str | None) -> dict[str, Candidate | Failed
     """Return what renders one point's pipeline in each library; ours without colour is one candidate."""
     images = photos(point.images, (point.side, point.side), folder)
     steps = point.steps
-    has_color = any(isinstance(step, (T.ColorJitter, T.RandomGrayscale)) for step in steps().ours)
     makers: dict[str, Callable[[], Candidate]] = {}
-    for color in ("linear", "exact") if has_color else ("exact",):
-        name = f"augsynth {color}" if has_color else "augsynth"
+    for color in ("linear", "exact") if point.color else ("exact",):
+        name = f"augsynth {color}" if point.color else "augsynth"
         makers[name] = lambda color=color: peers.ours(steps().ours, images, color)  # type: ignore[misc]
     makers["albumentations"] = lambda: peers.albumentations(steps().albumentations, images, point.out)
     makers["torchvision, tensor"] = lambda: peers.torchvision(steps().torchvision, images, point.out, pil=False)

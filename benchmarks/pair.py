@@ -17,7 +17,8 @@ class Pair:
     What a library returns is a transform or a list of them. timed: the arguments when speed is measured. pinned:
     arguments that leave nothing to chance, for a comparison pixel by pixel; None where there are none.
     boxes: it needs boxes beside the image. varies: sizes differ between draws. normalized: it makes normalized floats.
-    shared: libraries whose batched call draws once for all. note: what a reader should know of the comparison.
+    shared: libraries whose batched call draws once for all. filtered: albumentations with its filter for shrinking.
+    note: what a reader should know of the comparison.
     """
 
     ours: Make
@@ -30,6 +31,7 @@ class Pair:
     varies: bool = False
     normalized: bool = False
     shared: tuple[str, ...] = ()
+    filtered: Make | None = None
     note: str = ""
 
 

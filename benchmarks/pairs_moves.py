@@ -13,7 +13,8 @@ from augsynth import transforms as T
 
 LINEAR = v2.InterpolationMode.BILINEAR
 BESIDE = "about the middle of the image, albumentations half a pixel beside it"
-UNFILTERED = "albumentations and kornia do not filter when they shrink"
+AREA = {"area_for_downscale": "image"}
+UNFILTERED = "kornia and albumentations (but for area) do not filter when they shrink"
 
 
 def pairs(side: int) -> dict[str, Pair]:
@@ -108,6 +109,7 @@ def _crops(side: int) -> dict[str, Pair]:
             lambda K, scale, ratio: K.RandomResizedCrop((part, part), scale, ratio),
             timed=((0.08, 1.0), (3 / 4, 4 / 3)),
             pinned=((1.0, 1.0), (1.0, 1.0)),
+            filtered=lambda scale, ratio: A.RandomResizedCrop((part, part), scale, ratio, **AREA),
             note=UNFILTERED,
         ),
         "BBoxSafeRandomCrop": Pair(
@@ -140,9 +142,10 @@ def _sizes(side: int) -> dict[str, Pair]:
             lambda: T.Resize((part, part)),
             lambda: v2.Resize((part, part)),
             lambda: A.Resize(part, part),
-            lambda K: K.Resize((part, part), align_corners=False, antialias=True),
+            lambda K: K.Resize((part, part), align_corners=False),
             pinned=(),
-            note="albumentations does not filter when it shrinks; kornia blurs before it",
+            filtered=lambda: A.Resize(part, part, **AREA),
+            note=UNFILTERED,
         ),
         "LetterBox": Pair(
             lambda: T.LetterBox((part, narrow)),
@@ -151,6 +154,10 @@ def _sizes(side: int) -> dict[str, Pair]:
                 A.PadIfNeeded(part, narrow, border_mode=0),
             ],
             pinned=(),
+            filtered=lambda: [
+                A.LongestMaxSize(max_size_hw=(part, narrow), **AREA),
+                A.PadIfNeeded(part, narrow, border_mode=0),
+            ],
             note=UNFILTERED,
         ),
         "LongestMaxSize": Pair(
@@ -158,6 +165,7 @@ def _sizes(side: int) -> dict[str, Pair]:
             albumentations=lambda: A.LongestMaxSize(part),
             kornia=lambda K: K.LongestMaxSize(part, align_corners=False),
             pinned=(),
+            filtered=lambda: A.LongestMaxSize(part, **AREA),
             note=UNFILTERED,
         ),
         "SmallestMaxSize": Pair(
@@ -165,6 +173,7 @@ def _sizes(side: int) -> dict[str, Pair]:
             albumentations=lambda: A.SmallestMaxSize(part),
             kornia=lambda K: K.SmallestMaxSize(part, align_corners=False),
             pinned=(),
+            filtered=lambda: A.SmallestMaxSize(part, **AREA),
             note=UNFILTERED,
         ),
         "PadIfNeeded": Pair(
@@ -177,6 +186,7 @@ def _sizes(side: int) -> dict[str, Pair]:
             lambda: T.RandomShortestSize(several),
             lambda: v2.RandomShortestSize(several),
             lambda: A.SmallestMaxSize(several),
+            filtered=lambda: A.SmallestMaxSize(several, **AREA),
             varies=True,
             note=UNFILTERED,
         ),
@@ -185,6 +195,7 @@ def _sizes(side: int) -> dict[str, Pair]:
             albumentations=lambda limit: A.RandomScale(limit, p=ALWAYS),
             timed=((-0.2, 0.2),),
             pinned=((-0.125, -0.125),),
+            filtered=lambda limit: A.RandomScale(limit, p=ALWAYS, **AREA),
             varies=True,
             note=UNFILTERED,
         ),

@@ -31,7 +31,7 @@ from augsynth.rng import Rng
 from augsynth.transforms import REGISTRY
 
 OURS = "augsynth"
-PER_SAMPLE = ("torchvision, tensor", "torchvision, PIL", "albumentations", "kornia, batch")
+PER_SAMPLE = ("torchvision, tensor", "torchvision, PIL", "albumentations", "albumentations, area", "kornia, batch")
 SHARED = "torchvision, batch (one draw for all)"
 REFERENCES = ("torchvision, tensor", "albumentations", "kornia, batch")
 NAMES = tuple(REGISTRY)
@@ -108,6 +108,9 @@ def candidates(pair: Pair, arguments: tuple[Any, ...], images: Images) -> dict[s
     if pair.albumentations is not None:
         other = pair.albumentations
         makers["albumentations"] = lambda: _albumentations(other(*arguments), images, pair)
+    if pair.filtered is not None:
+        smooth = pair.filtered
+        makers["albumentations, area"] = lambda: _albumentations(smooth(*arguments), images, pair)
     if pair.kornia is not None:
         third, alike = pair.kornia, "kornia" not in pair.shared
         makers["kornia, batch"] = lambda: _kornia(lambda K: third(K, *arguments), images, alike)

@@ -194,7 +194,9 @@ def head(rounds: int, images: str | None = None) -> dict[str, Any]:
 def _relative(word: str) -> str:
     """Return a word of the command line without the places of this machine."""
     path = Path(word)
-    return os.path.relpath(path, ROOT) if path.is_absolute() else word
+    if not path.is_absolute():
+        return word
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
 
 
 def versions() -> dict[str, str]:

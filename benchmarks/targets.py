@@ -104,6 +104,8 @@ def candidates(recipe: Recipe, data: list[Sample]) -> dict[str, Candidate | Fail
     makers["albumentations"] = lambda: albumentations(recipe, data)
     makers["torchvision, tensor"] = lambda: torchvision(recipe, data, pil=False)
     makers["torchvision, PIL"] = lambda: torchvision(recipe, data, pil=True)
+    if recipe.targets == "mask":  # the boxes of a batch would lose their images
+        makers["torchvision, batch (one draw for all)"] = lambda: torchvision_batch(recipe, data)
     kept = " (boxes are not filtered)" if recipe.targets == "boxes" else ""
     makers[f"kornia, batch{kept}"] = lambda: kornia(recipe, data)
     makers[f"fuse-augmentations (some draws shared){kept}"] = lambda: fuse_augmentations(recipe, data)
@@ -139,11 +141,15 @@ def as_albumentations(sample: Sample) -> Sample:
     return {"bboxes" if key == "boxes" else key: value for key, value in sample.items()}
 
 
+def _tail(pil: bool) -> list[Any]:
+    floats = v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True)
+    return [*([v2.ToImage()] if pil else []), floats, v2.Normalize(MEAN, STD)]
+
+
 def torchvision(recipe: Recipe, data: list[Sample], pil: bool) -> Candidate:
     """Augment one by one, targets as tv_tensors, and stack the images."""
     clean = [v2.SanitizeBoundingBoxes()] if recipe.targets == "boxes" else []
-    tail = [*([v2.ToImage()] if pil else []), v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True)]
-    chain = v2.Compose([*recipe.torchvision(), *clean, *tail, v2.Normalize(MEAN, STD)])
+    chain = v2.Compose([*recipe.torchvision(), *clean, *_tail(pil)])
     inputs = [as_tv(sample, recipe.size, pil) for sample in data]
     batch = torch.empty((len(data), 3, recipe.out, recipe.out))
 
@@ -153,6 +159,14 @@ def torchvision(recipe: Recipe, data: list[Sample], pil: bool) -> Candidate:
         return {"image": torch.stack([sample["image"] for sample in done], out=batch), **rest}
 
     return Candidate(run, len(data))
+
+
+def torchvision_batch(recipe: Recipe, data: list[Sample]) -> Candidate:
+    """Augment images and masks in one call, which draws once for all."""
+    chain = v2.Compose([*recipe.torchvision(), *_tail(pil=False)])
+    images, masks, _ = _together(data)
+    inputs = {"image": tv_tensors.Image(images), "mask": tv_tensors.Mask(masks.byte())}
+    return Candidate(lambda: chain(inputs), len(data), per_sample=False)
 
 
 def as_tv(sample: Sample, size: tuple[int, ...], pil: bool = False) -> Sample:

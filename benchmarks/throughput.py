@@ -33,25 +33,27 @@ from protocol import Candidate, Failed, Table, Timing, head, measure, moments, o
 from recipes import Recipe
 
 RECIPES: dict[str, Recipe] = {**recipes.RECIPES, **targets.RECIPES}
-ROUNDS, QUICK_ROUNDS = {"recipes": 9, "transforms": 7, "curves": 5}, 2
-COMPILE_LIMIT_S = 60.0
+ROUNDS, QUICK_ROUNDS = {"recipes": 7, "transforms": 5, "curves": 5}, 2
+COMPILE_LIMIT_S = 45.0
 
 
-def rows_of(recipe: Recipe, rounds: int, folder: str | None = None, limit_s: float = 0.0) -> list[dict[str, Any]]:
-    """Measure one recipe; one row per candidate, with what failed where one did."""
-    table: Table
+def table_of(recipe: Recipe, folder: str | None = None, compile_limit_s: float = 0.0) -> Table:
+    """Return what renders one recipe in each library."""
     if recipe.targets:
-        table = targets.candidates(recipe, targets.samples(recipe, folder))
-    else:
-        table = candidates(recipe, photos(recipe.batch, recipe.size, folder), limit_s)
+        return targets.candidates(recipe, targets.samples(recipe, folder))
+    return candidates(recipe, photos(recipe.batch, recipe.size, folder), compile_limit_s)
+
+
+def rows_of(recipe: Recipe, table: Table, rounds: int, draws: int = 4) -> list[dict[str, Any]]:
+    """Measure one recipe; one row per candidate, with what failed where one did."""
     timings = measure(table, rounds)
-    parity = {name: _parity(recipe, c) for name, c in table.items() if isinstance(c, Candidate)}
+    parity = {name: _parity(recipe, c, draws) for name, c in table.items() if isinstance(c, Candidate)}
     return [_row(recipe, name, candidate, timings, parity) for name, candidate in table.items()]
 
 
-def _parity(recipe: Recipe, candidate: Candidate) -> dict[str, Any]:
-    mean, std = moments(candidate)
-    return {"mean": mean, "std": std, **(targets.followed(recipe, candidate) if recipe.targets else {})}
+def _parity(recipe: Recipe, candidate: Candidate, draws: int) -> dict[str, Any]:
+    mean, std = moments(candidate, draws)
+    return {"mean": mean, "std": std, **(targets.followed(recipe, candidate, draws) if recipe.targets else {})}
 
 
 def _row(
@@ -97,7 +99,8 @@ def run_recipes(args: argparse.Namespace, rounds: int) -> dict[str, Any]:
         recipe = RECIPES[name]
         if args.quick:
             recipe = replace(recipe, batch=max(2, recipe.batch // 8))
-        results[name] = rows_of(recipe, rounds, args.images, 0.0 if args.quick else args.compile_limit)
+        table = table_of(recipe, args.images, 0.0 if args.quick else args.compile_limit)
+        results[name] = rows_of(recipe, table, rounds)
         show(name, recipe, results[name])
     return {"recipes": results}
 
