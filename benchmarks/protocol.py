@@ -2,7 +2,7 @@
 
 Clock: the processor time of the whole process, so that what else runs on the machine does not count and work that a
 library hands to other threads does. Beside it runs the calling thread's own time; `elsewhere` is the share of the work
-that other threads did, and 0 wherever "one core" is true.
+that other threads did, near 0 wherever "one core" is true.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 import augsynth as ag
 from augsynth.data import demo
@@ -98,6 +99,7 @@ class Timing:
 
 def one_core() -> None:
     """Tell every library to stay in one thread, and seed the generators that peers draw from."""
+    threadpool_limits(1)  # numpy's BLAS, which no other call reaches
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     random.seed(SEED)

@@ -41,7 +41,7 @@ COLUMNS = {
     "kornia": ("kornia",),
     "fuse-augmentations": ("fuse",),
 }
-MOST_NAMED = 8
+MOST_NAMED, ELSEWHERE = 8, 0.02
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -174,7 +174,11 @@ WORDS = {"boxes_per_image": "boxes", "box_area": "of the image", "classes_differ
 
 def _microseconds(row: Mapping[str, Any]) -> str:
     low, high = row["microseconds_quartiles"]
-    return f"{row['microseconds_per_image']:,.1f} ({low:,.1f} to {high:,.1f})"
+    return f"{row['microseconds_per_image']:,.1f} ({low:,.1f} to {high:,.1f}){_elsewhere(row)}"
+
+
+def _elsewhere(row: Mapping[str, Any]) -> str:
+    return f", {row['elsewhere']:.0%} in other threads" if row["elsewhere"] > ELSEWHERE else ""
 
 
 def _transforms(result: Mapping[str, Any]) -> str:
@@ -207,7 +211,7 @@ def _transform_cell(row: Mapping[str, Any]) -> str:
     times = "" if row["name"] == "augsynth" else f"{row['times']:.2f}; "
     gap = row["difference"]
     text = gap if isinstance(gap, str) else f"{gap[0]:g}, {gap[1]:g}" if gap else "not comparable"
-    return f"{times}{row['microseconds_per_image']:,.0f} us; {text}"
+    return f"{times}{row['microseconds_per_image']:,.0f} us{_elsewhere(row)}; {text}"
 
 
 def _curves(result: Mapping[str, Any]) -> str:
