@@ -1,20 +1,18 @@
-"""Images per second through a DataLoader with worker processes, against the peers, in one run.
+"""Images per second through a DataLoader, by number of workers, against the peers, in one run.
 
 Recipe: RandomResizedCrop 256 -> 224, horizontal flip, ColorJitter(0.4, 0.4, 0.4, 0.1), Normalize to float32. Everybody
 gets uint8 images in memory in their own layout; reading and decoding are not timed. The loop copies each batch into one
-buffer, as the transfer to a GPU would. Workers stay alive; a pass is timed from its sixth batch on. Each round times
-every candidate once, in random order; the table shows the median over rounds and the median and quartiles of the ratios
+buffer, as the transfer to a GPU would. Every process works in one thread; workers stay alive; a pass is timed by the
+wall clock from its sixth batch on, when the first batches that were fetched ahead are used up. Each round times every
+candidate once, in random order; the table shows the median over rounds and the median and quartiles of the ratios
 within a round, which a slow phase of the machine does not bend.
 
-    python benchmarks/loader.py [--rounds 9] [--batch 64] [--workers 2] [--images DIR] [--json FILE]
+    python benchmarks/loader.py [--workers 0 1 2] [--rounds 7] [--batch 64] [--images DIR] [--json FILE] [--quick]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import random
 import statistics
 import time
@@ -22,39 +20,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations as A
 import cv2
 import numpy as np
 import torch
-import torchvision
 from albumentations.pytorch import ToTensorV2
 from PIL import Image
+from protocol import MEAN, SEED, STD, head, one_core, photos, save
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 import augsynth as ag
 from augsynth import transforms as T
-from augsynth.data import demo, slots
+from augsynth.data import slots
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SIZE, OUT = 256, 224
-DISTINCT = 256
+SIZE, OUT, DISTINCT = 256, 224, 256
 WARM_BATCHES = 6
 BASE = "albumentations"
-
-
-def photos(folder: str | None) -> list[np.ndarray]:
-    """Return different uint8 `(256, 256, 3)` crops of real photographs."""
-    files = sorted(Path(folder).glob("**/*.jpg")) if folder else []
-    sources = [Image.open(file).convert("RGB") for file in files] or [demo.photo()]
-    crops = []
-    for i in range(DISTINCT):
-        source, draw = sources[i % len(sources)], random.Random(i)
-        side = min(source.size) * draw.uniform(0.5, 1.0)
-        left, top = draw.uniform(0, source.size[0] - side), draw.uniform(0, source.size[1] - side)
-        crops.append(np.array(source.resize((SIZE, SIZE), box=(left, top, left + side, top + side))))
-    return crops
 
 
 class InMemory(Dataset[Any]):
@@ -91,6 +73,7 @@ class Albumentations:
 
 
 def torchvision_v2(pil: bool) -> v2.Compose:
+    """Return the recipe for PIL images or for tensors."""
     return v2.Compose(
         [
             v2.RandomResizedCrop(OUT, antialias=True),
@@ -104,6 +87,7 @@ def torchvision_v2(pil: bool) -> v2.Compose:
 
 
 def ours(images: list[np.ndarray], length: int, color: str) -> Any:
+    """Return the wrapped dataset: a worker augments a whole batch at once."""
     steps = [
         T.RandomResizedCrop(OUT),
         T.RandomHorizontalFlip(),
@@ -114,17 +98,21 @@ def ours(images: list[np.ndarray], length: int, color: str) -> Any:
 
 
 def one_thread(_: int) -> None:
+    """Start a worker: one thread, as many workers share the cores."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
 
 
 def one_thread_without_slots(worker: int) -> None:
+    """Start a worker that sends ordinary tensors, to show what the shared slots are worth."""
     one_thread(worker)
     slots.is_active = lambda: False
 
 
 def candidates(images: list[np.ndarray], length: int, batch: int, workers: int) -> dict[str, Any]:
-    common = {"batch_size": batch, "shuffle": True, "num_workers": workers, "persistent_workers": True}
+    """Return a loader per candidate, all over the same images."""
+    common: dict[str, Any] = {"batch_size": batch, "shuffle": True, "num_workers": workers}
+    common["persistent_workers"] = workers > 0
     pictures = [Image.fromarray(image) for image in images]
     tensors = [torch.from_numpy(image).permute(2, 0, 1).contiguous() for image in images]
 
@@ -134,12 +122,13 @@ def candidates(images: list[np.ndarray], length: int, batch: int, workers: int) 
     table = {
         BASE: per_sample(images, Albumentations(area=False)),
         "albumentations, area": per_sample(images, Albumentations(area=True)),
-        "torchvision v2, tensor": per_sample(tensors, torchvision_v2(pil=False)),
-        "torchvision v2, PIL": per_sample(pictures, torchvision_v2(pil=True)),
+        "torchvision, tensor": per_sample(tensors, torchvision_v2(pil=False)),
+        "torchvision, PIL": per_sample(pictures, torchvision_v2(pil=True)),
     }
     for color in ("linear", "exact"):
         data = ours(images, length, color)
-        table[f"augsynth {color}, no slots"] = ag.loader(data, worker_init_fn=one_thread_without_slots, **common)
+        if workers:
+            table[f"augsynth {color}, no slots"] = ag.loader(data, worker_init_fn=one_thread_without_slots, **common)
         table[f"augsynth {color}"] = ag.loader(data, worker_init_fn=one_thread, **common)
     return table
 
@@ -157,61 +146,71 @@ def timed(loader: Any, staging: torch.Tensor) -> float:
 
 
 def measure(table: dict[str, Any], rounds: int, staging: torch.Tensor) -> dict[str, list[float]]:
+    """Return images per second, one entry per round and candidate."""
     rates: dict[str, list[float]] = {name: [] for name in table}
-    for name, loader in table.items():
-        timed(loader, staging)  # starts the workers
-        print(f"started {name}", flush=True)
-    for number in range(rounds):
-        for name in random.sample(list(table), len(table)):
+    for loader in table.values():
+        next(iter(loader))  # starts the workers
+    order = random.Random(SEED)
+    for _ in range(rounds):
+        for name in order.sample(list(table), len(table)):
             rates[name].append(timed(table[name], staging))
-        print(f"round {number + 1} of {rounds}", flush=True)
     return rates
 
 
 def summary(rates: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """Return one row per candidate: medians, and the quartiles of the ratios within a round."""
     rows = []
     for name, values in rates.items():
         ratios = [value / base for value, base in zip(values, rates[BASE], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+        low, middle, high = np.percentile(ratios, (25, 50, 75))
         rows.append(
             {
                 "name": name,
                 "images_per_second": round(statistics.median(values)),
-                "times_albumentations": round(middle, 2),
-                "ratio_quartiles": [round(low, 2), round(high, 2)],
+                "times_albumentations": round(float(middle), 2),
+                "quartiles": [round(float(low), 2), round(float(high), 2)],
             }
         )
     return rows
 
 
-def main() -> None:
+def show(workers: int, rows: list[dict[str, Any]]) -> None:
+    """Print the table of one number of workers."""
+    print(f"\n{workers} workers\n{'':28} {'images / s':>10} {'times albumentations (quartiles)':>34}")
+    for row in rows:
+        low, high = row["quartiles"]
+        ratio = f"{row['times_albumentations']} ({low} to {high})"
+        print(f"{row['name']:28} {row['images_per_second']:>10} {ratio:>34}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure every number of workers that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--batches", type=int, default=24, help="timed batches of each pass")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", help="candidates whose name contains this, beside albumentations")
+    parser.add_argument("--only", default="", help="candidates whose name contains this, beside albumentations")
     parser.add_argument("--images", help="folder of .jpg photographs; the demo photograph by default")
+    parser.add_argument("--quick", action="store_true", help="under two minutes: batches of 8, two rounds")
     parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-    length = (WARM_BATCHES + args.batches) * args.batch
-    table = candidates(photos(args.images), length, args.batch, args.workers)
-    table = {name: loader for name, loader in table.items() if name == BASE or (args.only or "") in name}
+    args = parser.parse_args(arguments)
+    if args.quick:
+        args.rounds, args.batch, args.batches = 2, 8, 6
+    one_core()
+    about = {**head(args.rounds, args.images), "quick": args.quick, "batch": args.batch, "batches": args.batches}
+    about["recipe"] = "RandomResizedCrop, flip, ColorJitter, Normalize; 256 to 224 px"
+    print(f"{about['machine']}; batch {args.batch}, {args.rounds} rounds; {about['versions']}")
+    images = photos(DISTINCT, (SIZE, SIZE), args.images)
     staging = torch.from_numpy(np.zeros((args.batch, 3, OUT, OUT), np.float32))
-    rows = summary(measure(table, args.rounds, staging))
-    versions = {m.__name__: m.__version__ for m in (torch, torchvision, A, cv2, np)}
-    print(f"{args.workers} workers, batch {args.batch}, {args.rounds} rounds; {versions}")
-    print(f"{'':28} {'images / s':>10} {'times albumentations (quartiles)':>34}")
-    for row in rows:
-        low, high = row["ratio_quartiles"]
-        print(f"{row['name']:28} {row['images_per_second']:>10} {row['times_albumentations']:>14}  ({low} to {high})")
-    if args.json:
-        about = {"recipe": "rrc-flip-jitter-normalize 256->224", "cpu": platform.processor(), "versions": versions}
-        setting = {"workers": args.workers, "batch": args.batch, "rounds": args.rounds}
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({**about, **setting, "rows": rows}, indent=1))
+    results: dict[str, Any] = {}
+    for workers in args.workers:
+        table = candidates(images, (WARM_BATCHES + args.batches) * args.batch, args.batch, workers)
+        table = {name: loader for name, loader in table.items() if name == BASE or args.only in name}
+        results[str(workers)] = summary(measure(table, args.rounds, staging))
+        show(workers, results[str(workers)])
+        del table  # its workers end with it
+    save(args.json, {**about, "workers": results})
 
 
 if __name__ == "__main__":

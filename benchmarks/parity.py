@@ -3,13 +3,12 @@
 Both get the same parameters and the same uint8 images. Where pixels are interpolated neither is exact: beside the
 difference stands how far each of the two is from a float64 renderer, the one of the tests.
 
-    python benchmarks/parity.py [--images DIR] [--json FILE]
+    python benchmarks/parity.py [--images DIR] [--json FILE] [--quick]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision.transforms.v2.functional as F
-from throughput import photos
+from protocol import head, photos, save
 from torchvision.transforms.v2 import InterpolationMode
 
 import augsynth as ag
@@ -27,7 +26,7 @@ from augsynth import transforms as T
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from reference import expected
 
-PHOTOS, SIDE = 32, 256
+PHOTOS, QUICK_PHOTOS, SIDE = 32, 4, 256
 BILINEAR, NEAREST = InterpolationMode.BILINEAR, InterpolationMode.NEAREST
 Theirs = Callable[[torch.Tensor, tuple[float, ...]], torch.Tensor]
 
@@ -105,12 +104,15 @@ def row_of(name: str, images: list[torch.Tensor]) -> dict[str, Any]:
     return row
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
+    """Compare every case, print the table, and save it where the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", help="folder of .jpg photographs; the demo photograph by default")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_PHOTOS} photographs instead of {PHOTOS}")
     parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    arrays = photos(PHOTOS, (SIDE, SIDE), args.images)
+    args = parser.parse_args(arguments)
+    count = QUICK_PHOTOS if args.quick else PHOTOS
+    arrays = photos(count, (SIDE, SIDE), args.images)
     images = [torch.from_numpy(array).permute(2, 0, 1).contiguous() for array in arrays]
     print("| transform | largest | mean | ours from float64: largest, mean | torchvision's: largest, mean |")
     print("|---|--:|--:|--:|--:|")
@@ -121,9 +123,7 @@ def main() -> None:
         pairs = [row.get(f"{who} from float64") for who in ("ours", "torchvision's")]
         oracle = " | ".join("" if pair is None else f"{pair[0]:.2f}, {pair[1]:.3f}" for pair in pairs)
         print(f"| {name} | {row['largest']:.0f} | {row['mean']:.3f} | {oracle} |", flush=True)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({"photographs": PHOTOS, "side": SIDE, "rows": rows}, indent=1) + "\n")
+    save(args.json, {**head(1, args.images), "quick": args.quick, "crops": count, "side": SIDE, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,30 +1,21 @@
 """The recipes of `throughput.py`, written once for every library, each in the form that suits it best.
 
-Every candidate takes B uint8 images in memory in its own layout, draws its parameters, and fills a normalized float32
-batch; peers write into memory that is used again, as ours do. A library that has no counterpart of a step is left out.
+A recipe is a list of steps for each library, without Normalize: `peers.py` adds that, and makes what is timed of it.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations as A
-import numpy as np
-import torch
-from PIL import Image
 from torchvision.transforms import v2
 
-import augsynth as ag
 from augsynth import transforms as T
-from augsynth.rng import Rng
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-Candidate = Callable[[], Any]
 BILINEAR = v2.InterpolationMode.BILINEAR
 
 
@@ -33,6 +24,7 @@ class Recipe:
     """What one recipe is in each library: lists of transforms, without Normalize, made when called.
 
     size: height and width of the images that come in; out: side of what comes out. batch: images per call.
+    color: whether there is colour, so that ours is timed in both modes. targets: boxes or mask, what moves along.
     """
 
     size: tuple[int, int]
@@ -43,6 +35,7 @@ class Recipe:
     albumentations: Callable[[dict[str, str]], list[Any]]
     kornia: Callable[[Any], list[Any]] | None = None
     color: bool = True
+    targets: str = ""
 
 
 def _jitter(K: Any) -> Any:
@@ -184,7 +177,7 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def _a_randaugment(size: int) -> list[Any]:
+def a_randaugment(size: int) -> list[Any]:
     """RandAugment(2, 9) for albumentations, which has no policy: two of fourteen, at torchvision's magnitudes."""
     share = 9 / 30
     f = 0.9 * share
@@ -220,92 +213,6 @@ for _side, _batch in ((32, 256), (224, 64)):
         _batch,
         lambda: [T.RandAugment(2, 9)],
         lambda: [v2.RandAugment(2, 9)],
-        lambda area, size=_side: _a_randaugment(size),  # type: ignore[misc]
+        lambda area, size=_side: a_randaugment(size),  # type: ignore[misc]
         lambda K: [K.auto.RandAugment(2, 9)],
     )
-
-
-def _normalize(out: torch.Tensor) -> torch.Tensor:
-    return v2.functional.normalize(out.to(torch.float32).div_(255), MEAN, STD)
-
-
-def candidates(recipe: Recipe, images: Sequence[np.ndarray]) -> dict[str, Candidate]:
-    """Return what renders a batch of these images in each library."""
-    table: dict[str, Candidate] = {}
-    for color in ("linear", "exact") if recipe.color else ("exact",):
-        table[f"augsynth {color}" if recipe.color else "augsynth"] = _ours(recipe, images, color)
-    table["albumentations"] = _albumentations(recipe, images, {})
-    if recipe.size[0] > recipe.out:
-        table["albumentations, area"] = _albumentations(recipe, images, {"area_for_downscale": "image"})
-    table["torchvision, tensor"] = _torchvision(recipe, images, pil=False)
-    table["torchvision, PIL"] = _torchvision(recipe, images, pil=True)
-    table["torchvision, batch (one draw for all)"] = _torchvision_batch(recipe, images)
-    if (batched := _kornia(recipe, images)) is not None:
-        table["kornia, batch"] = batched
-    if (fused := _fuse_augmentations(recipe, images)) is not None:
-        table["fuse-augmentations (some draws shared)"] = fused
-    return table
-
-
-def _ours(recipe: Recipe, images: Sequence[np.ndarray], color: str) -> Candidate:
-    pipeline = ag.Pipeline([*recipe.ours(), T.Normalize(MEAN, STD)], color=color)
-    epochs = itertools.count()
-    return lambda: pipeline.images(images, Rng.of(0, range(len(images)), next(epochs)))
-
-
-def _albumentations(recipe: Recipe, images: Sequence[np.ndarray], area: dict[str, str]) -> Candidate:
-    chain = A.Compose([*recipe.albumentations(area), A.Normalize(MEAN, STD)])
-    batch = np.empty((len(images), recipe.out, recipe.out, 3), np.float32)
-
-    def run() -> torch.Tensor:
-        for row, image in zip(batch, images, strict=True):
-            row[...] = chain(image=image)["image"]
-        return torch.from_numpy(batch).permute(0, 3, 1, 2)
-
-    return run
-
-
-def _tensors(images: Sequence[np.ndarray]) -> list[torch.Tensor]:
-    return [torch.from_numpy(image).permute(2, 0, 1).contiguous() for image in images]
-
-
-def _torchvision(recipe: Recipe, images: Sequence[np.ndarray], pil: bool) -> Candidate:
-    head = [v2.ToImage()] if pil else []
-    chain = v2.Compose([*recipe.torchvision(), *head, v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
-    inputs: list[Any] = [Image.fromarray(image) for image in images] if pil else list(_tensors(images))
-    batch = torch.empty((len(images), 3, recipe.out, recipe.out))
-    return lambda: torch.stack([chain(image) for image in inputs], out=batch)
-
-
-def _torchvision_batch(recipe: Recipe, images: Sequence[np.ndarray]) -> Candidate:
-    chain = v2.Compose([*recipe.torchvision(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
-    batch = torch.stack(_tensors(images))
-    return lambda: chain(batch)
-
-
-def _kornia(recipe: Recipe, images: Sequence[np.ndarray]) -> Candidate | None:
-    if recipe.kornia is None:
-        return None
-    try:
-        import kornia.augmentation as K
-    except ImportError:
-        return None
-    normalize = K.Normalize(torch.tensor(MEAN), torch.tensor(STD))
-    chain = K.AugmentationSequential(*recipe.kornia(K), normalize, data_keys=["input"])
-    batch = torch.stack(_tensors(images))
-    return lambda: chain(batch.float().div(255))
-
-
-def _fuse_augmentations(recipe: Recipe, images: Sequence[np.ndarray]) -> Candidate | None:
-    """Fuse torchvision's objects, with its setting for draws per sample; None where it refuses the recipe."""
-    try:
-        from fuse_augmentations import Compose
-    except ImportError:
-        return None
-    batch = torch.stack(_tensors(images))
-    try:
-        chain = Compose(recipe.torchvision(), randomness="per_sample")
-        chain(batch[:2].float().div(255))
-    except Exception:
-        return None
-    return lambda: v2.functional.normalize(chain(batch.float().div(255)), MEAN, STD)

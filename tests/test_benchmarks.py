@@ -1,0 +1,347 @@
+"""The benchmarks stay alive: the smallest case of each script, their arithmetic, and what is written of them.
+
+Nothing here looks at a speed. kornia and fuse-augmentations are tried where they are installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import augsynth as ag
+from augsynth.transforms import REGISTRY
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
+import albumentations as A
+import curves
+import cv2
+import gpu
+import loader
+import pairs
+import parity
+import peers
+import per_transform
+import plots
+import protocol
+import report
+import targets
+import throughput
+from protocol import ROOT, Candidate, Failed
+from torchvision.transforms import v2
+
+# What libraries say of their own future is no concern of ours.
+pytestmark = pytest.mark.filterwarnings("ignore")
+SIDE = 64
+OPTIONAL = ("kornia", "fuse-augmentations")
+LISTING = pairs.listing(SIDE)
+PAIRS = {name: pair for name, pair in LISTING.items() if not isinstance(pair, str)}
+# torchvision says so itself.
+REFUSED = {("GaussianNoise", "torchvision, PIL")}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_core():
+    """Run as the benchmarks do: threads that wait for a busy core are slower than none."""
+    threads = torch.get_num_threads(), cv2.getNumThreads()
+    protocol.one_core()
+    yield
+    torch.set_num_threads(threads[0])
+    cv2.setNumThreads(threads[1])
+
+
+def spin(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        math.sqrt(2.0)
+
+
+def failures(table, name=""):
+    """Return what failed, but for what is refused on purpose or not installed."""
+    found = {key: c.why for key, c in table.items() if isinstance(c, Failed) and (name, key) not in REFUSED}
+    return {key: why for key, why in found.items() if "ModuleNotFoundError" not in why or not key.startswith(OPTIONAL)}
+
+
+@pytest.fixture(scope="module")
+def images():
+    return protocol.photos(2, (SIDE, SIDE))
+
+
+# Protocol
+
+
+def test_the_clock_counts_what_other_threads_do():
+    def elsewhere():
+        thread = threading.Thread(target=spin, args=(0.03,))
+        thread.start()
+        thread.join()
+
+    timings = protocol.measure({"here": Candidate(lambda: spin(0.03), 1), "there": Candidate(elsewhere, 1)}, 2)
+    assert timings["here"].elsewhere < 0.2
+    assert timings["there"].elsewhere > 0.8
+    assert timings["there"].microseconds()["microseconds_per_image"] > 20_000
+
+
+def test_seconds_are_per_image_and_ratios_within_a_round():
+    fast, slow = protocol.Timing([1.0, 2.0, 1.0], 0.0), protocol.Timing([3.0, 6.0, 4.0], 0.0)
+    assert fast.times(slow) == (3.0, [3.0, 3.5])
+    assert slow.microseconds()["microseconds_quartiles"] == [3.5e6, 5e6]
+    eight = protocol.measure({"it": Candidate(lambda: spin(0.01), 8)}, 1)["it"]
+    assert 1000 < eight.microseconds()["microseconds_per_image"] < 5000
+
+
+def test_every_round_times_every_candidate_after_an_untimed_call():
+    calls = []
+    table = {name: Candidate(lambda name=name: (calls.append(name), spin(0.005)), 1) for name in "abc"}
+    protocol.measure(table, 3)
+    assert [calls.count(name) for name in "abc"] == [7, 7, 7]  # one call more finds out how long it takes
+    assert calls[3::2] == calls[4::2]
+
+
+def test_what_fails_becomes_a_row_that_says_why():
+    def broken():
+        raise ValueError(f"no\nsecond line {ROOT}")
+
+    assert protocol.attempt(lambda: Candidate(broken, 1)) == Failed("ValueError: no")
+
+
+def test_a_compiler_that_does_not_end_is_stopped(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda call: lambda: spin(60))
+    with pytest.raises(TimeoutError, match=r"not through after 0 s"):
+        peers.compiled(Candidate(lambda: None, 1), 0.2)
+
+
+def test_a_result_file_says_where_it_comes_from_and_holds_no_place_of_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "benchmarks" / "throughput.py"), "--images", str(tmp_path)])
+    head = protocol.head(3)
+    assert head["command"].startswith("python benchmarks/throughput.py --images ")
+    assert str(ROOT) not in json.dumps(head)
+    assert {"torch", "albumentations", "augsynth", "python"} <= set(head["versions"])
+    assert head["machine"]["cpu"]
+    assert head["machine"]["cores"] >= 1
+
+
+def test_an_empty_folder_of_photographs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"no \.jpg"):
+        protocol.photos(1, (8, 8), str(tmp_path))
+
+
+# Recipes
+
+
+@pytest.mark.parametrize("name", throughput.RECIPES)
+def test_a_recipe_runs_in_every_library(name):
+    recipe = replace(throughput.RECIPES[name], batch=2)
+    table = throughput.table_of(recipe)
+    assert not failures(table)
+    shapes = {tuple(protocol.pixels_of(c.call()).shape) for c in table.values() if isinstance(c, Candidate)}
+    assert shapes == {(2, 3, recipe.out, recipe.out)}
+    found = {row["name"]: row for row in throughput.rows_of(recipe, table, rounds=1, draws=1)}
+    assert found["albumentations"]["times_albumentations"] == 1
+    assert found["torchvision, tensor"]["mean_difference"] == 0
+    assert any(key.startswith("augsynth") for key in found)
+
+
+def test_boxes_and_classes_are_counted_as_they_are():
+    boxes = torch.tensor([[0.0, 0, 320, 320], [5, 5, 5.5, 5.5], [600, 600, 700, 640]])
+    recipe = targets.RECIPES["detection 640"]
+    found = targets.followed(recipe, Candidate(lambda: {"boxes": [boxes, boxes[:0]]}, 2), draws=1)
+    assert found == {"boxes_per_image": 1.0, "box_area": round((0.25 + 1600 / 640**2) / 2, 4)}
+    masks = [torch.zeros(2, 2), torch.full((2, 2), 3)]
+    shares = targets.followed(targets.RECIPES["segmentation 512"], Candidate(lambda: {"mask": masks}, 2), draws=1)
+    assert [shares["classes"][i] for i in (0, 1, 3)] == [0.5, 0, 0.5]
+
+
+# Single transforms
+
+
+def test_every_class_of_the_registry_is_paired_or_said_to_be_alone():
+    assert {name.split(",")[0] for name in LISTING} == set(REGISTRY)
+    assert not set(pairs.pairs(SIDE)) - set(LISTING)
+
+
+def test_a_class_whose_name_another_library_has_is_paired_with_it():
+    for name in REGISTRY:
+        own = [pair for key, pair in PAIRS.items() if key.split(",")[0] == name]
+        if name in pairs.WHY_NONE:
+            continue
+        for module, part in ((v2, "torchvision"), (A, "albumentations")):
+            if hasattr(module, name):
+                assert own, f"add {name} to benchmarks/pairs_*.py, or say in pairs.WHY_NONE why there is no peer"
+                assert all(getattr(pair, part) for pair in own), f"{name} is in {module.__name__} too"
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_pair_works_in_every_library(name, images):
+    table = per_transform.candidates(PAIRS[name], PAIRS[name].timed, images)
+    assert not failures(table, name)
+    if not PAIRS[name].varies:
+        shapes = {
+            tuple(i.shape for i in per_transform.planes_of(c.call()))
+            for c in table.values()
+            if isinstance(c, Candidate)
+        }
+        assert len(shapes) == 1
+
+
+@pytest.mark.parametrize("name", [name for name, pair in PAIRS.items() if pair.pinned is not None and not pair.note])
+def test_a_pinned_pair_without_a_note_does_the_same_everywhere(name, images):
+    gaps = per_transform._pinned(PAIRS[name], images)
+    for candidate, gap in gaps.items():
+        assert isinstance(gap, list), f"{candidate}: {gap}"
+        assert gap[1] < 2, candidate
+
+
+def test_a_transform_is_compared_with_the_best_peer_that_draws_per_sample(images):
+    result = per_transform.compare(PAIRS["RandomHorizontalFlip"], images, rounds=2)
+    rows = {row["name"]: row for row in result["rows"]}
+    rivals = {name: row for name, row in rows.items() if name in per_transform.PER_SAMPLE and "failed" not in row}
+    speeds = {name: row["microseconds_per_image"] for name, row in rivals.items()}
+    assert speeds[result["best_peer"]] == min(speeds.values())
+    assert result["times_best_peer"] == rows[result["best_peer"]]["times"]
+    assert rows["augsynth"]["difference"] == [0.0, 0.0]
+
+
+def test_a_policy_that_is_chosen_for_the_whole_batch_is_no_rival(images, monkeypatch):
+    monkeypatch.setattr(per_transform, "_kornia", lambda make, images, alike: Candidate(lambda: None, 1, alike))
+    table = per_transform.candidates(PAIRS["RandAugment"], (), images)
+    assert not table["kornia, batch"].per_sample
+
+
+# Curves, loader, parity
+
+
+@pytest.mark.parametrize("name", curves.CURVES)
+def test_a_curve_has_points_in_every_library(name):
+    point = next(curves.CURVES[name][1](True))
+    measured = curves._measured(replace(point, images=1), 1, None)
+    assert not [row for row in measured["rows"].values() if "failed" in row]
+    assert measured["value"] == point.value
+    assert any(key.startswith("augsynth") for key in measured["rows"])
+
+
+@pytest.mark.parametrize("kind", ["geometric", "colour", "mixed"])
+def test_a_curve_over_transforms_goes_to_ten_of_the_kind(kind):
+    ten = curves._joined(curves._ten(kind))
+    colors = sum(isinstance(step, (ag.transforms.ColorJitter, ag.transforms.RandomGrayscale)) for step in ten.ours)
+    assert [len(ten.ours), len(ten.torchvision), len(ten.albumentations)] == [10, 10, 10]
+    assert colors == {"geometric": 0, "colour": 10, "mixed": 5}[kind]
+
+
+def test_every_loader_yields_the_batches_that_are_timed():
+    pictures = protocol.photos(2, (loader.SIZE, loader.SIZE))
+    table = loader.candidates(pictures, length=2 * (loader.WARM_BATCHES + 1), batch=2, workers=0)
+    staging = torch.empty(2, 3, loader.OUT, loader.OUT)
+    assert all(loader.timed(one, staging) > 0 for one in table.values())
+    rows = loader.summary({"albumentations": [10.0, 20.0], "it": [30.0, 40.0]})
+    assert rows[1] == {"name": "it", "images_per_second": 35, "times_albumentations": 2.5, "quartiles": [2.25, 2.75]}
+
+
+def test_parity_compares_the_same_parameters():
+    row = parity.row_of("RandomCrop", [torch.arange(3 * 256**2, dtype=torch.int64).reshape(3, 256, 256).byte()])
+    assert row == {"name": "RandomCrop", "largest": 0.0, "mean": 0.0}
+
+
+# GPU
+
+
+def test_the_roofline_is_the_share_of_the_time_that_the_bytes_need():
+    case = gpu.CASES[0]
+    assert case.bytes == 256 * 3 * (256 * 256 + 224 * 224 * 2)
+    assert case.bytes_of_crops == round(256 * 3 * (0.54 * 256 * 256 + 224 * 224 * 2))
+    assert gpu.roofline_percent(1000, 1e6, 0.002) == 50.0
+    assert {(c.batch, c.size, c.out) for c in gpu.CASES if c.recipe == "affine"} == {
+        (32, 256, 224),
+        (64, 256, 224),
+        (32, 600, 512),
+        (32, 1280, 1024),
+    }
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="it would measure")
+def test_without_a_device_the_gpu_benchmark_says_what_it_needs():
+    with pytest.raises(SystemExit, match="needs a CUDA device"):
+        gpu.main([])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the interpreter is for machines without a device")
+def test_the_gpu_benchmark_runs_dry():
+    for result in gpu.dry_run():
+        failed = {row["name"]: row["failed"] for row in result["rows"] if "failed" in row}
+        assert all("ModuleNotFoundError" in why for why in failed.values()), failed
+        assert {gpu.OURS, gpu.GRAPH, gpu.REPLAY, "torchvision, tensor"} <= {row["name"] for row in result["rows"]}
+        assert {tuple(row["shape"]) for row in result["rows"] if row.get("shape")} == {(2, 3, 16, 16)}
+        assert result["difference_to_torch_engine"] < 0.05
+
+
+def test_the_launch_bound_row_is_the_batch_of_32():
+    rows = [{"name": gpu.OURS, "wall_us": 9.0}, {"name": gpu.GRAPH, "failed": "x"}]
+    results = [{"case": str(case), "rows": rows if case.batch == 32 else []} for case in gpu.CASES]
+    assert gpu.launch_bound(results) == {gpu.OURS: 9.0}
+
+
+# What is written of it
+
+
+def test_the_readme_says_what_the_result_files_say():
+    block = report.speed_block(report.load())
+    readme = (ROOT / "README.md").read_text()
+    assert report.with_block(readme, block) == readme, f"README.md is not of these results: run {report.COMMAND}"
+
+
+def test_the_details_say_what_the_result_files_say():
+    written = (report.RESULTS / "README.md").read_text()
+    assert report.details(report.load()) == written, f"benchmarks/results is out of date: run {report.COMMAND}"
+
+
+def test_the_result_files_are_whole_and_measured():
+    results = report.load()
+    assert set(results) >= {"throughput", "transforms", "curves", "loader", "parity"}
+    assert set(results["throughput"]["recipes"]) == set(throughput.RECIPES)
+    assert set(results["curves"]["curves"]) == set(curves.CURVES)
+    for name, result in results.items():
+        assert not result["quick"], f"{name}.json is of a quick run"
+        assert {"schema", "command", "commit", "versions", "machine", "seed", "rounds"} <= set(result)
+
+
+def test_pictures_are_small_and_there():
+    for name in ("throughput", "transforms", "curves"):
+        assert 5_000 < (report.RESULTS / f"{name}.png").stat().st_size < 150_000
+
+
+def test_pictures_are_drawn_from_results(tmp_path):
+    results = report.load()
+    for name, draw in (("throughput", plots.recipes), ("transforms", plots.transforms), ("curves", plots.curves)):
+        draw(results[name], tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 5_000
+
+
+def test_a_loss_is_named_in_the_readme():
+    filtered = [{"name": "albumentations, area", "times": 2}]
+    entries = {
+        "Slow": {"times_best_peer": 0.25, "best_peer": "it", "rows": filtered},
+        "Fast": {"times_best_peer": 3.0, "best_peer": "it", "rows": []},
+    }
+    text = report.verdict({"size": 224, "batch": 64, "transforms": entries, "no_peer": {"Alone": "no peer"}})
+    assert "1 of 2 are at least as fast" in text
+    assert "`Slow` 0.25 (2.00 beside a peer that filters too)" in text
+    assert "1 have no peer" in text
+
+
+def test_a_readme_without_its_markers_is_not_written():
+    with pytest.raises(ValueError, match="once each"):
+        report.with_block("no markers", "block")
+
+
+def test_an_absent_peer_is_told_from_a_broken_one():
+    assert importlib.util.find_spec("albumentations")
+    broken = {"kornia, batch": Failed("TypeError: x"), "fuse-augmentations": Failed("ModuleNotFoundError: y")}
+    assert failures(broken) == {"kornia, batch": "TypeError: x"}
