@@ -214,6 +214,12 @@ class Pipeline:
         self._check_channels(distinct)
         output, engine = self._output(forms[0]), self._engine(images, forms)
         sizes = np.array([form.size for form in forms], np.float64)
+        riders = None
+        if engine == "triton" and targets is not None:
+            from augsynth.engines.triton_riders import Riders
+
+            riders = Riders(images[0].device if isinstance(images[0], torch.Tensor) else torch.device("cpu"))
+            targets.board(riders)
         program = draw(self.plan, rng, sizes, strength, None if targets is None else targets.open(sizes))
         runs = fuse(program, exact_color=self.color == "exact", joined=self.fuse)
         if targets is not None:
@@ -234,7 +240,7 @@ class Pipeline:
                 i if isinstance(i, torch.Tensor) else to_tensor(i, form) for i, form in zip(plain, forms, strict=True)
             ]
             check_values(tensors, forms)
-            return triton_engine.render(tensors, runs, output, exact), forms
+            return triton_engine.render(tensors, runs, output, exact, riders.ride if riders else None), forms
         from augsynth.engines import torch as torch_engine
 
         tensors = [to_tensor(image, form) for image, form in zip(images, forms, strict=True)]

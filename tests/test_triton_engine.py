@@ -1,4 +1,4 @@
-"""The triton engine beside its kernel: recorded graphs, masks, Philox, the choice of the engine, the compiler."""
+"""The triton engine beside its kernel: recorded graphs, Philox, the choice of the engine, the compiler."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if os.environ.get("TRITON_INTERPRET") != "1":
 
 import triton
 import triton.language as tl
-from test_triton import CROP, INDEX, RECIPE, SHRINK, WARP, _patch_once, equal, launches, runs_of  # noqa: F401
+from test_triton import RECIPE, _patch_once, equal, runs_of  # noqa: F401
 
 from augsynth.engines import triton as engine
 from augsynth.engines import triton_kernel as kernel
@@ -65,42 +65,6 @@ def test_what_a_graph_cannot_hold_is_rendered_without(steps, alike):
     assert isinstance(out, torch.Tensor) == alike
     assert equal(list(out), pipeline(images, index=[5, 6]))
     assert not recording._recordings
-
-
-# --- masks ------------------------------------------------------------------------------------------------------------
-
-
-def picked(mask, whole, size, mode, fill):
-    """Look up each centre of the output in the mask by hand."""
-    height, width = mask.shape
-    result = np.full(size, fill)
-    for y in range(size[0]):
-        for x in range(size[1]):
-            u, v, w = whole @ [x + 0.5, y + 0.5, 1.0]
-            j, i = int(np.floor(u / w + 1e-7)), int(np.floor(v / w + 1e-7))
-            if mode != "constant":
-                i, j = min(max(i, 0), height - 1), min(max(j, 0), width - 1)
-            if 0 <= i < height and 0 <= j < width:
-                result[y, x] = mask[i, j]
-    return result
-
-
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int64, torch.bool])
-@pytest.mark.parametrize("steps", [[WARP], [SHRINK], [CROP], [T.RandomRotation((90, 90), expand=True)]], ids=str)
-def test_masks_follow_the_pixels_to_the_nearest(steps, dtype):
-    [run] = runs_of(Pipeline(steps, seed=2), SIZES, index=INDEX)
-    masks = [(noise(size, 1, "uint8", i)[0] % 7).to(dtype) for i, size in enumerate(SIZES)]
-    moved = engine.warp_masks(masks, run, fill=1)
-    for i, (mask, out) in enumerate(zip(masks, moved, strict=True)):
-        expected = picked(mask.numpy(), run.whole[i], run.size[i], run.borders[i].mode, 1)
-        assert out.dtype == dtype
-        assert (out.numpy() != expected).mean() < 0.005  # a centre on a pixel's edge may fall either way
-
-
-def test_a_mask_of_floats_is_refused():
-    [run] = runs_of(Pipeline([WARP]), [(9, 9)], index=[0])
-    with pytest.raises(TypeError, match=r"masks are torch\.float32; give integers or bools"):
-        engine.warp_masks(torch.zeros(1, 9, 9), run)
 
 
 # --- Philox -----------------------------------------------------------------------------------------------------------
@@ -230,8 +194,8 @@ import triton, triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from augsynth.engines import triton_kernel as kernel
-POINTERS = {"table": "*i32", "steps": "*i32", "stops": "*i32", "sums": "*fp32"}
-WHOLE = dict.fromkeys(("samples", "tiles", "capacity", "stage", "fill"), "i32")
+POINTERS = dict.fromkeys(("table", "steps", "stops", "riders", "swaps", "sizes"), "*i32") | {"sums": "*fp32"}
+WHOLE = dict.fromkeys(("samples", "tiles", "capacity", "stage"), "i32")
 def compile(function, capability, **constants):
     signature = {
         name: "constexpr" if name.isupper() else POINTERS.get(name) or WHOLE.get(name, "fp32")
@@ -241,8 +205,11 @@ def compile(function, capability, **constants):
     compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32))
     assert "cubin" in compiled.asm and compiled.metadata.shared < 40_000
 size = dict(TILE_Y=8, TILE_X=32)
-compile(kernel.render, 90, C=3, FROM=tl.uint8, TO=tl.bfloat16, FILTERS=True, CUBICS=True, STATISTICS=False, **size)
-compile(kernel.render, 80, C=1, FROM=tl.float16, TO=tl.uint8, FILTERS=True, CUBICS=False, STATISTICS=True, **size)
+none, both = dict(MASK=None, POINT=None), dict(MASK=tl.int64, POINT=tl.float32)
+large, small = dict(FILTERS=True, CUBICS=True, **size), dict(FILTERS=True, CUBICS=False, **size)
+compile(kernel.render, 90, C=3, FROM=tl.uint8, TO=tl.bfloat16, STATISTICS=False, **large, **none)
+compile(kernel.render, 90, C=3, FROM=tl.uint8, TO=tl.bfloat16, STATISTICS=False, **small, **both)
+compile(kernel.render, 80, C=1, FROM=tl.float16, TO=tl.uint8, STATISTICS=True, **small, **none)
 compile(kernel.warp_masks, 80, TYPE=tl.int64, **size)
 """
 
