@@ -4,6 +4,8 @@
 import triton
 import triton.language as tl
 
+from augsynth.engines import triton_plan as plan
+
 # Under TRITON_INTERPRET=1 numpy runs these functions on the CPU.
 INTERPRETED = triton.knobs.runtime.interpret
 # Two pixels a thread. With four, ptxas counts 112 registers a thread instead of 56, and half as many threads fit.
@@ -60,6 +62,22 @@ SWAPS = tl.constexpr(39)  # how many entries of the list of swaps count here, 0 
 FORTH = tl.constexpr(40)  # 3 x 3 double, from the image to the output
 HALF = tl.constexpr(58)  # float: what is added to a point before it moves, and taken away after
 RIDER_WORDS = tl.constexpr(60)
+
+# An instruction of the draw kernel: `triton_plan.INSTRUCTION`.
+GATE, CHOICE = tl.constexpr(plan.GATE), tl.constexpr(plan.CHOICE)
+MOVE, CROP, RESIZED_CROP = tl.constexpr(plan.MOVE), tl.constexpr(plan.CROP), tl.constexpr(plan.RESIZED_CROP)
+ROTATE, AFFINE, ERASING = tl.constexpr(plan.ROTATE), tl.constexpr(plan.AFFINE), tl.constexpr(plan.ERASE)
+JITTER = tl.constexpr(plan.JITTER)
+CONTRAST, SATURATION = tl.constexpr(plan.CONTRAST), tl.constexpr(plan.SATURATION)
+SHIFT_HUE, LUMA = tl.constexpr(plan.HUE), tl.constexpr(plan.LUMA)
+OP, COLUMN, BIT, OUT, COUNT = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2), tl.constexpr(3), tl.constexpr(4)
+KIND, ANTIALIAS, BORDERED, CUTS = tl.constexpr(5), tl.constexpr(6), tl.constexpr(7), tl.constexpr(8)
+JITTER_PARTS, JITTER_COLUMNS, NUMBERS = tl.constexpr(9), tl.constexpr(13), tl.constexpr(18)
+PARTS = tl.constexpr(plan.PARTS)
+INSTRUCTION_WORDS = tl.constexpr(plan.INSTRUCTION.itemsize // 4)
+
+# How a sample's map is rendered: `augsynth.runs`.
+COPY, RESIZE, WARP = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 
 
 @triton.jit
