@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from augsynth.program import Plan, Program, describe_runs, draw
 from augsynth.rng import IntLike, Rng
 from augsynth.targets import Targets, rules_of
 from augsynth.transforms.base import Leaf, named
+
+if TYPE_CHECKING:
+    from augsynth.engines.triton_graph import Graphed
 
 ENGINES = ("auto", "opencv", "torch", "triton")
 COLORS = ("exact", "linear")
@@ -170,8 +173,32 @@ class Pipeline:
     def explain(self) -> str:
         """Say what runs in which pass, on which engine, and where the keys come from."""
         engine = {"auto": "opencv on CPU, triton on CUDA, torch elsewhere"}.get(self.engine, self.engine)
+        if self.engine == "triton":
+            from augsynth.engines.triton_plan import draws_on
+
+            engine += f", graphed: draws on the {draws_on(self.plan, self.fuse)}"
         keys = "keys from torch's generator unless ag.loader or index= brings them"
         return f"{describe_runs(self.plan, self.fuse)} (engine {engine}, {self.color} color, {keys})"
+
+    def graphed(self, images: torch.Tensor, strength: float = 1.0) -> Graphed:
+        """Prepare to augment batches like `images (B, C, H, W)` on a CUDA device by replaying one recorded graph.
+
+        Each batch has this shape, dtype and layout; `graphed(batch, index=...)` returns memory that the next call
+        overwrites. Where the device can draw the pipeline, the host draws nothing and waits for nothing; see
+        `augsynth.engines.triton_graph.Graphed`. Raises ValueError for what engine=triton cannot render.
+        """
+        if not isinstance(images, torch.Tensor) or images.ndim != 4 or not len(images):
+            raise ValueError("graphed: give a batch as it will come, a tensor (B, C, H, W)")
+        forms = forms_of(images.unbind(), range(len(images)))
+        self._check_channels(forms[:1])
+        if self._engine(images.unbind(), forms) != "triton":
+            raise ValueError(
+                f"graphed: engine={self.engine} does not render {forms[0].dtype} on {forms[0].device} by triton; move "
+                "the batch to a CUDA device, or call the pipeline itself"
+            )
+        from augsynth.engines.triton_graph import Graphed
+
+        return Graphed(self, images.detach().as_subclass(torch.Tensor), strength)
 
     def _rng(self, count: int, index: IntLike | None, epoch: IntLike, occurrence: IntLike) -> Rng:
         if index is None:

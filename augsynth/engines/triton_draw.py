@@ -214,7 +214,7 @@ def _jitter(step, key, blocks, column):
 # --- the kernel -------------------------------------------------------------------------------------------------------
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["samples", "instructions", "capacity", "stages"])
 def draw(
     inputs,  # int64: the address of the batch, the seed; then (samples,) of index, epoch, occurrence
     program,  # (instructions, INSTRUCTION_WORDS) int32

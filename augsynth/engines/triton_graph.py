@@ -16,6 +16,7 @@ from augsynth.engines.triton_launch import Shape, tiles_of
 from augsynth.engines.triton_layout import INTERPRETED
 from augsynth.engines.triton_memory import on, record, upload
 from augsynth.engines.triton_plan import Lowered, Unsupported, lower
+from augsynth.engines.triton_table import sources
 from augsynth.fuse import fuse
 from augsynth.images import Form
 from augsynth.rng import IntLike, Rng
@@ -40,6 +41,7 @@ class Graphed:
 
     def __init__(self, pipeline: Pipeline, images: torch.Tensor, strength: float = 1.0) -> None:
         """Prepare for batches like `images (B, C, H, W)`. Raises ValueError for images that are too small."""
+        sources([images[0]])  # for its check
         self.pipeline, self.strength = pipeline, strength
         self._like = (images.shape, images.dtype, images.stride(), images.device)
         self._output = pipeline._output(Form.of(images[0], "sample 0"))
@@ -47,9 +49,7 @@ class Graphed:
         self._recorded: Recorded | None = None
         self.draws_on = "device"
         try:
-            if not pipeline.fuse:
-                raise Unsupported("fuse=False")
-            lowered = lower(pipeline.plan, (images.shape[2], images.shape[3]), strength)
+            lowered = lower(pipeline.plan, (images.shape[2], images.shape[3]), strength, pipeline.fuse)
         except Unsupported as reason:
             self.draws_on = f"host: {reason}"
             self._recorded = Recorded(self._output, self._exact)

@@ -70,8 +70,13 @@ class Lowered:
     cubics: bool
 
 
-def lower(plan: Plan, size: tuple[int, int], strength: float = 1.0) -> Lowered:
-    """Lower a plan for images of `size`. Raises Unsupported, or ValueError for images that are too small."""
+def lower(plan: Plan, size: tuple[int, int], strength: float = 1.0, fused: bool = True) -> Lowered:
+    """Lower a plan for images of `size`. Raises Unsupported, or ValueError for images that are too small.
+
+    fused: neighbouring geometry is one resample, as the device takes it.
+    """
+    if not fused:
+        raise Unsupported("fuse=False")
     lowering = _Lowering(strength, np.array([size], np.float64))
     steps = [lowering.node(node, 0) for node in plan.nodes]
     rows = np.array(lowering.found, INSTRUCTION) if lowering.found else np.zeros(0, INSTRUCTION)
@@ -83,6 +88,15 @@ def lower(plan: Plan, size: tuple[int, int], strength: float = 1.0) -> Lowered:
     capacity, stages = (sum(step[i] for step in steps) for i in (0, 1))
     border = lowering.border or Border("edge")
     return Lowered(rows, blocks, (out[0], out[1]), capacity, stages, border, shrinks or cubics, cubics)
+
+
+def draws_on(plan: Plan, fused: bool, size: tuple[int, int] = (2**12, 2**12)) -> str:
+    """Say where the draw of graphed batches takes place: "device", or "host: " and what the device cannot draw."""
+    try:
+        lower(plan, size, 1.0, fused)
+    except ValueError as reason:
+        return f"host: {reason}"
+    return "device"
 
 
 class _Lowering:
