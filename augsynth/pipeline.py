@@ -180,12 +180,19 @@ class Pipeline:
         keys = "keys from torch's generator unless ag.loader or index= brings them"
         return f"{describe_runs(self.plan, self.fuse)} (engine {engine}, {self.color} color, {keys})"
 
-    def graphed(self, images: torch.Tensor, strength: float = 1.0) -> Graphed:
+    def graphed(
+        self,
+        images: torch.Tensor,
+        masks: torch.Tensor | None = None,
+        keypoints: torch.Tensor | None = None,
+        strength: float = 1.0,
+    ) -> Graphed:
         """Prepare to augment batches like `images (B, C, H, W)` on a CUDA device by replaying one recorded graph.
 
-        Each batch has this shape, dtype and layout; `graphed(batch, index=...)` returns memory that the next call
-        overwrites. Where the device can draw the pipeline, the host draws nothing and waits for nothing; see
-        `augsynth.engines.triton_graph.Graphed`. Raises ValueError for what engine=triton cannot render.
+        masks `(B, H, W)` and keypoints `(B, N, 2 or 3)` may come along. What is returned is called as
+        `graphed(images, index=...)`, and gives memory that its next call overwrites. Where the device can draw the
+        pipeline, the host draws nothing and waits for nothing: see `augsynth.engines.triton_graph.Graphed`.
+        Raises ValueError for what engine=triton cannot render.
         """
         if not isinstance(images, torch.Tensor) or images.ndim != 4 or not len(images):
             raise ValueError("graphed: give a batch as it will come, a tensor (B, C, H, W)")
@@ -198,7 +205,7 @@ class Pipeline:
             )
         from augsynth.engines.triton_graph import Graphed
 
-        return Graphed(self, images.detach().as_subclass(torch.Tensor), strength)
+        return Graphed(self, images.detach().as_subclass(torch.Tensor), masks, keypoints, strength)
 
     def _rng(self, count: int, index: IntLike | None, epoch: IntLike, occurrence: IntLike) -> Rng:
         if index is None:

@@ -219,11 +219,9 @@ class Targets:
         riding = [i for i in members if isinstance(self._opened[i], torch.Tensor)]
         if self._riders is None or not riding:
             return members
-        swaps = np.arange(max((max(pair) + 1 for pair in self.rules.flip_pairs), default=0))
-        for a, b in self.rules.flip_pairs:
-            swaps[[a, b]] = swaps[[b, a]]
         owners, halves = [self.entries[i].owner for i in riding], [self._half(i) for i in riding]
-        results = self._riders.move_points([self._opened[i] for i in riding], owners, halves, swaps, route)
+        pairs = self.rules.flip_pairs
+        results = self._riders.move_points([self._opened[i] for i in riding], owners, halves, pairs, route)
         left = [i for i, result in zip(riding, results, strict=True) if result is None]
         for i, result in zip(riding, results, strict=True):
             height, width = canvas[self.entries[i].owner].tolist()

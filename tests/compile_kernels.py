@@ -56,5 +56,5 @@ if __name__ == "__main__":
     compile_for(kernel.render, 90, 64, **colors, **SMALL, **BOTH)
     compile_for(kernel.render, 80, 64, C=1, FROM=tl.float16, TO=tl.uint8, STATISTICS=True, **SMALL, **NOBODY)
     compile_for(kernel.warp_masks, 80, 64, TYPE=tl.int64, **TILE)
-    compile_for(draw, 90, 160, warps=1, C=3, EXACT=True, N=1)
-    compile_for(draw, 80, 160, warps=1, C=1, EXACT=False, N=1)
+    compile_for(draw, 90, 160, warps=1, C=3, EXACT=True, RIDERS=True, N=1)
+    compile_for(draw, 80, 160, warps=1, C=1, EXACT=False, RIDERS=False, N=1)

@@ -11,6 +11,7 @@ import torch
 from augsynth import Pipeline
 from augsynth import transforms as T
 from augsynth.fuse import fuse
+from augsynth.images import Form
 
 pytest.importorskip("triton")
 if os.environ.get("TRITON_INTERPRET") != "1":
@@ -19,7 +20,6 @@ if os.environ.get("TRITON_INTERPRET") != "1":
 from test_triton import _patch_once  # noqa: F401
 
 from augsynth.engines import triton as engine
-from augsynth.engines import triton_graph as graph
 from augsynth.engines import triton_layout as layout
 from augsynth.engines.triton_launch import launches
 from augsynth.engines.triton_table import ROW, STEP, Table
@@ -72,14 +72,13 @@ def batch(count, channels=3, dtype=torch.uint8, size=SIZE):
 
 def device_table(graphed, **keys):
     """Return the tables that the draw kernel writes."""
-    images = torch.empty(graphed._like[0], dtype=graphed._like[1])
-    shape, words = graphed.shape, graphed.words
-    graphed._write_keys(keys["index"], keys.get("epoch", 0), keys.get("occurrence", 0))
-    graph._draw(graphed._lowered, shape, graphed._inputs, graphed._constants, words)
+    drawing = graphed.drawing
+    drawing.write_keys(graphed.pipeline.seed, keys["index"], keys.get("epoch", 0), keys.get("occurrence", 0))
+    drawing.draw()
+    shape, flat = drawing.shape, drawing.words.numpy()
     rows, steps, stops, _ = shape.ends
-    flat = words.numpy()
-    parts = flat[:rows].view(ROW), flat[rows:steps].view(STEP).reshape(len(images), -1), flat[steps:stops]
-    return Table(parts[0], parts[1], parts[2][: shape.stages * len(images)].reshape(shape.stages, len(images)))
+    means = flat[steps:stops][: shape.stages * shape.samples].reshape(shape.stages, shape.samples)
+    return Table(flat[:rows].view(ROW), flat[rows:steps].view(STEP).reshape(shape.samples, -1), means)
 
 
 def host_table(pipeline, images, strength=1.0, **keys):
@@ -87,7 +86,7 @@ def host_table(pipeline, images, strength=1.0, **keys):
     exact = pipeline.color == "exact"
     program = pipeline.draw([tuple(images.shape[2:])] * len(images), strength=strength, **keys)
     [step] = engine._passes(fuse(program, exact_color=exact), len(images))
-    [launch] = launches(list(images), step.parts, pipeline._output(graph.Form.of(images[0], "")), None, exact)
+    [launch] = launches(list(images), step.parts, pipeline._output(Form.of(images[0], "")), None, exact)
     return launch.table
 
 
@@ -132,7 +131,7 @@ def test_the_tables_are_those_of_the_host(name, color, channels, strength):
     count = COUNT if strength == 1 else 512
     images = batch(1, channels).expand(count, -1, -1, -1)
     keys = {"index": np.arange(count) * 1048583 % 2**32, "epoch": 3, "occurrence": np.arange(count) % 2}
-    graphed = graph.Graphed(pipeline, images, strength)
+    graphed = pipeline.graphed(images, strength=strength)
     assert graphed.draws_on == "device"
     mine, theirs = device_table(graphed, **keys), host_table(pipeline, images, strength, **keys)
     assert_same_rows(mine.rows, theirs.rows)

@@ -72,11 +72,13 @@ def test_keys_may_be_tensors_and_the_users_own_kernels_may_fill_them():
     out = graph(images, index=torch.tensor(INDEX), epoch=torch.tensor(7), occurrence=[0, 0, 0, 0])
     torch.testing.assert_close(out, expected, atol=1e-4, rtol=0)
     graph(images, index=[KeyedIndex(i, 7, 0) for i in INDEX])
-    torch.testing.assert_close(graph.target, expected, atol=1e-4, rtol=0)
-    graph.index.copy_(torch.tensor([1, 2, 3, 4]))
-    graph.epoch.fill_(9)
+    torch.testing.assert_close(graph.drawing.results[0], expected, atol=1e-4, rtol=0)
+    graph.drawing.index.copy_(torch.tensor([1, 2, 3, 4]))
+    graph.drawing.epoch.fill_(9)
     graph.replay()
-    torch.testing.assert_close(graph.target, pipeline(images, index=[1, 2, 3, 4], epoch=9), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        graph.drawing.results[0], pipeline(images, index=[1, 2, 3, 4], epoch=9), atol=1e-4, rtol=0
+    )
 
 
 def test_layouts_are_read_by_their_strides_and_half_precision_comes_out():
@@ -138,7 +140,7 @@ def test_explain_says_where_graphed_batches_are_drawn():
 def test_a_batch_of_another_kind_is_refused():
     images = batch(4)
     _, graph = graphed(RECIPE, images)
-    message = "this graph is for batches of 4 x 3 x 40 x 31 torch.uint8 .* the batch is 3 x 3 x 40 x 31"
+    message = "this graph takes images of 4 x 3 x 40 x 31 torch.uint8 .*; got 3 x 3 x 40 x 31"
     with pytest.raises(ValueError, match=message):
         graph(images[:3], index=[1, 2, 3])
     with pytest.raises(ValueError, match="index has 3 entries for 4 images"):
@@ -167,3 +169,59 @@ def test_a_whole_epoch_is_that_of_the_host():
     for start in range(0, 24, 8):
         index = np.arange(start, start + 8)
         torch.testing.assert_close(graph(images, index=index), pipeline(images, index=index), atol=1e-4, rtol=0)
+
+
+MOVES = {
+    "crop": [T.RandomResizedCrop((24, 20)), T.RandomHorizontalFlip(), JITTER],
+    "warp": [T.RandomHorizontalFlip(), T.RandomAffine(30, (0.2, 0.2), (0.6, 1.4), 9), T.RandomGrayscale()],
+    "reflect": [T.RandomCrop(36, 9, padding_mode="reflect"), T.RandomVerticalFlip()],
+    "turn": [T.CenterCrop(30), T.RandomRotate90()],
+    "nothing": [T.RandomGrayscale()],
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool])
+@pytest.mark.parametrize("name", MOVES)
+def test_masks_and_keypoints_ride_in_the_graph(name, dtype):
+    r = torch.Generator().manual_seed(5)
+    images, masks = batch(16), torch.randint(0, 9, (16, 40, 31), generator=r).to(dtype)
+    points = torch.rand(16, 7, 3, generator=r) * 40
+    pipeline = Pipeline(MOVES[name], seed=3, engine="triton", mask_fill=7, flip_pairs=((1, 2), (2, 3)))
+    graph = pipeline.graphed(images, masks.flip(0), points.flip(0))
+    _, moved, mapped = graph(images, masks, points, index=range(16), epoch=1)
+    sample = {"image": images, "mask": masks, "keypoints": points}
+    expected = pipeline(sample, index=range(16), epoch=1)
+    assert torch.equal(moved, expected["mask"])
+    torch.testing.assert_close(mapped, expected["keypoints"], atol=1e-4, rtol=1e-6)
+    assert torch.equal(mapped[..., 2], expected["keypoints"][..., 2])
+
+
+def test_stacks_of_masks_and_points_without_visibility_ride_alone():
+    images, masks = batch(4), (torch.arange(4 * 2 * 40 * 31).reshape(4, 2, 40, 31) % 251).to(torch.uint8)
+    points = torch.rand(4, 7, 2, dtype=torch.float64) * 30
+    pipeline = Pipeline(MOVES["warp"], engine="triton")
+    _, moved = pipeline.graphed(images, masks)(images, masks, index=INDEX)
+    _, mapped = pipeline.graphed(images, keypoints=points)(images, keypoints=points, index=INDEX)
+    expected = pipeline({"image": images, "mask": masks, "keypoints": points}, index=INDEX)
+    assert torch.equal(moved, expected["mask"])
+    torch.testing.assert_close(mapped, expected["keypoints"])
+
+
+@pytest.mark.parametrize(
+    ("steps", "targets", "message"),
+    [
+        (RECIPE, {"masks": torch.zeros(4, 9, 9)}, r"graphed: masks are 4 x 9 x 9 .*; give \(B, H, W\)"),
+        (RECIPE, {"keypoints": torch.zeros(3, 9, 2)}, "graphed: keypoints are 3 x 9 x 2 .*; give contiguous floats"),
+        (RECIPE, {"keypoints": torch.zeros(4, 9, 2, dtype=torch.int64)}, "graphed: keypoints are .* give contiguous"),
+        ([T.GaussianBlur(3)], {"masks": torch.zeros(4, 40, 31)}, "need a draw on the device, which cannot draw gauss"),
+    ],
+)
+def test_targets_that_cannot_ride_are_refused(steps, targets, message):
+    with pytest.raises(ValueError, match=message):
+        Pipeline(steps, engine="triton").graphed(batch(4), **targets)
+
+
+def test_a_target_that_was_not_announced_is_refused():
+    _, graph = graphed(RECIPE, batch(4))
+    with pytest.raises(ValueError, match="this graph takes masks of no kind; got 4 x 40 x 31"):
+        graph(batch(4), torch.zeros(4, 40, 31), index=INDEX)

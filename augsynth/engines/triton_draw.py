@@ -13,12 +13,13 @@ import triton.language as tl
 from augsynth.engines import triton_layout as layout
 from augsynth.engines.triton_kernel import philox
 from augsynth.engines.triton_layout import double
-from augsynth.engines.triton_place import after, place
+from augsynth.engines.triton_place import after, place, take_along
 from augsynth.engines.triton_steps import blend, erase, paint, write_linear
 
 TRIES = tl.constexpr(16)  # a power of two; ten of them are used
 TEN = tl.constexpr(10)
 NONE = tl.constexpr(99)
+START = tl.constexpr(4)  # inputs before the keys: addresses of images (0), masks (2), keypoints (3); the seed (1)
 DEGREES = tl.constexpr(0.017453292519943295)
 ROUND = tl.constexpr(6755399441055744.0)  # 1.5 * 2**52: adding and taking it away rounds a double, ties to even
 
@@ -216,7 +217,7 @@ def _jitter(step, key, blocks, column):
 
 @triton.jit(do_not_specialize=["samples", "instructions", "capacity", "stages"])
 def draw(
-    inputs,  # int64: the address of the batch, the seed; then (samples,) of index, epoch, occurrence
+    inputs,  # int64: addresses and the seed, see `START`; then (samples,) of index, epoch, occurrence
     program,  # (instructions, INSTRUCTION_WORDS) int32
     blocks,  # (.., 2) int32: slot and lane of each Philox block
     palette,  # float64: luma's three weights, then the 3 x 3 quarter turn of the hue
@@ -225,18 +226,20 @@ def draw(
     table,  # (samples, ROW_WORDS) int32, written
     steps,  # (samples, capacity, STEP_WORDS) int32, written
     stops,  # (stages, samples) int32, written
+    riders,  # (samples, RIDER_WORDS) int32, of which the drawn part is written, where RIDERS
     samples,
     instructions,
     capacity,
     stages,
     C: tl.constexpr,
     EXACT: tl.constexpr,  # a step for each colour; else one matrix for neighbours
+    RIDERS: tl.constexpr,
     N: tl.constexpr,
 ):
     """Draw every sample; the grid is (cdiv(samples, N),)."""
     sample = tl.program_id(0) * N + tl.arange(0, N)
     live = sample < samples
-    at = inputs + 2 + sample
+    at = inputs + START + sample
     index = tl.load(at, mask=live, other=0).to(tl.uint32)
     epoch = tl.load(at + samples, mask=live, other=0).to(tl.uint32)
     occurrence = tl.load(at + 2 * samples, mask=live, other=0).to(tl.uint32)
@@ -288,5 +291,8 @@ def draw(
     for stage in range(stages):
         stop = ((written[2] >> (8 * stage)) & 255).to(tl.int32) - 1
         tl.store(stops + stage * samples + sample, stop, mask=live)
+    if RIDERS:
+        rider = riders + sample.to(tl.int64) * layout.RIDER_WORDS
+        take_along(inputs, place_of, rider, sample, live, maps, edge)
     row = table + sample.to(tl.int64) * layout.ROW_WORDS
     place(inputs, place_of, fill, row, sample, live, maps, kind, antialias & (kind > 0), edge, cut, moved, written[0])

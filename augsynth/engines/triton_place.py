@@ -204,3 +204,26 @@ def place(
         _float(row, layout.FILL + i, tl.where(edge, tl.load(fill + i), 0.0), live)
     _int(row, layout.CLAMP, bicubic, live)
     _int(row, layout.STEPS, steps, live)
+
+
+@triton.jit
+def _double(row, word, value, live):
+    tl.store((row + word).to(tl.pointer_type(tl.float64)), value, mask=live)
+
+
+@triton.jit
+def take_along(inputs, known, rider, sample, live, maps, edge):
+    """Write what of a rider is drawn: where its masks and keypoints stand, its map there and back, border and swaps."""
+    masks, points = tl.load(inputs + 2), tl.load(inputs + 3)
+    if masks != 0:
+        _long(rider, layout.MASK_SOURCE, masks + sample.to(tl.int64) * tl.load(known + 12), live)
+    if points != 0:
+        _long(rider, layout.POINT_SOURCE, points + sample.to(tl.int64) * tl.load(known + 13), live)
+    _int(rider, layout.MASK_BORDER, tl.where(edge, tl.load(known + 11).to(tl.int32), layout.EDGE), live)
+    a, b, c, d, e, f = maps
+    area = a * e - b * d
+    _int(rider, layout.SWAPS, tl.where(area < 0.0, tl.load(known + 14).to(tl.int32), 0), live)
+    forth = (e / area, -b / area, (b * f - c * e) / area, -d / area, a / area, (c * d - a * f) / area)
+    for i in tl.static_range(6):
+        _double(rider, layout.BACK + 2 * i, maps[i], live)
+        _double(rider, layout.FORTH + 2 * i, forth[i], live)

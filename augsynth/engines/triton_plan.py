@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from augsynth.finding import Rules
 from augsynth.program import Node, Plan
 from augsynth.transforms.base import INTERPOLATIONS, Array, Border, Geometric, RowError
 from augsynth.transforms.color import ColorJitter, RandomGrayscale
@@ -68,13 +69,18 @@ class Lowered:
     border: Border
     filters: bool
     cubics: bool
+    mask_fill: float = 0
+    flip_pairs: tuple[tuple[int, int], ...] = ()
 
 
-def lower(plan: Plan, size: tuple[int, int], strength: float = 1.0, fused: bool = True) -> Lowered:
+def lower(
+    plan: Plan, size: tuple[int, int], strength: float = 1.0, fused: bool = True, rules: Rules | None = None
+) -> Lowered:
     """Lower a plan for images of `size`. Raises Unsupported, or ValueError for images that are too small.
 
-    fused: neighbouring geometry is one resample, as the device takes it.
+    fused: neighbouring geometry is one resample, as the device takes it. rules: how targets are treated.
     """
+    rules = rules or Rules()
     if not fused:
         raise Unsupported("fuse=False")
     lowering = _Lowering(strength, np.array([size], np.float64))
@@ -87,7 +93,9 @@ def lower(plan: Plan, size: tuple[int, int], strength: float = 1.0, fused: bool 
     out = lowering.size[0].astype(int).tolist()
     capacity, stages = (sum(step[i] for step in steps) for i in (0, 1))
     border = lowering.border or Border("edge")
-    return Lowered(rows, blocks, (out[0], out[1]), capacity, stages, border, shrinks or cubics, cubics)
+    whole = (out[0], out[1])
+    ways = (border, shrinks or cubics, cubics)
+    return Lowered(rows, blocks, whole, capacity, stages, *ways, rules.mask_fill, rules.flip_pairs)
 
 
 def draws_on(plan: Plan, fused: bool, size: tuple[int, int] = (2**12, 2**12)) -> str:

@@ -124,13 +124,18 @@ class Riders:
         return chosen
 
     def move_points(
-        self, points: Sequence[torch.Tensor], owners: Sequence[int], halves: Sequence[float], swaps: Array, route: Route
+        self,
+        points: Sequence[torch.Tensor],
+        owners: Sequence[int],
+        halves: Sequence[float],
+        pairs: Sequence[tuple[int, int]],
+        route: Route,
     ) -> list[torch.Tensor | None]:
         """Let keypoints `(..., 2 or 3)` follow their samples; None for those that cannot ride.
 
-        halves: what is added to each before it moves. swaps: which keypoint takes the place of each in a mirror image.
+        halves: what is added to each before it moves. pairs: keypoints that change places in a mirror image.
         """
-        ride = self._begin(route)
+        ride, swaps = self._begin(route), swaps_of(pairs)
         free, dtype, chosen = ride.rows["border"] >= 0, None, []
         for i, (part, owner) in enumerate(zip(points, owners, strict=True)):
             if free[owner] and part.dtype == (dtype or part.dtype):
@@ -140,14 +145,8 @@ class Riders:
         if dtype is not None:
             taken = [points[i].contiguous() for i in chosen]
             mine = np.array([owners[i] for i in chosen])
-            targets, addresses = allocate([tuple(part.shape) for part in taken], dtype, self.device)
-            ride.rows["points"][mine] = [part.data_ptr() for part in taken]
-            ride.rows["points_target"][mine] = addresses
-            ride.rows["parts"][mine] = [part.shape[-1] for part in taken]
-            ride.rows["count"][mine] = [part.numel() // part.shape[-1] for part in taken]
-            ride.rows["group"][mine] = [part.shape[-2] for part in taken]
+            targets = write_point_rows(ride.rows, mine, taken, [halves[i] for i in chosen])
             ride.rows["swaps"][mine] = len(swaps) * route.mirrored[mine]
-            ride.rows["half"][mine] = [halves[i] for i in chosen]
             self.ride = replace(ride, swaps=swaps, point_dtype=dtype)
             self._held += taken
             for i, target in zip(chosen, targets, strict=True):
@@ -211,6 +210,26 @@ def write_mask_rows(
     bits = {key: _bits(*key) for key in {(mask.dtype, fill) for mask, fill in zip(masks, fills, strict=True)}}
     rows["fill"][at] = [bits[mask.dtype, fill] for mask, fill in zip(masks, fills, strict=True)]
     return results
+
+
+def write_point_rows(
+    rows: Array, at: Array, points: Sequence[torch.Tensor], halves: Sequence[float]
+) -> list[torch.Tensor]:
+    """Enter contiguous keypoints `(..., 2 or 3)` of one dtype at `rows[at]`; returns memory for results."""
+    targets, addresses = allocate([tuple(part.shape) for part in points], points[0].dtype, points[0].device)
+    rows["points"][at], rows["points_target"][at] = [part.data_ptr() for part in points], addresses
+    rows["parts"][at] = [part.shape[-1] for part in points]
+    rows["count"][at] = [part.numel() // part.shape[-1] for part in points]
+    rows["group"][at], rows["half"][at] = [part.shape[-2] for part in points], halves
+    return targets
+
+
+def swaps_of(pairs: Sequence[tuple[int, int]]) -> Array:
+    """Return which keypoint takes the place of each in a mirror image `(n,)`, where `pairs` change places."""
+    swaps = np.arange(max((max(pair) + 1 for pair in pairs), default=0))
+    for a, b in pairs:
+        swaps[[a, b]] = swaps[[b, a]]
+    return swaps
 
 
 def _bits(dtype: torch.dtype, fill: float) -> int:
