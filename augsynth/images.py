@@ -256,8 +256,11 @@ def _from_pil(image: Any) -> Array:
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def check_values(images: Sequence[Any], forms: Sequence[Form]) -> None:
-    """Raise ValueError for a float image on the CPU that is not in [0, 1], and say what probably happened."""
+def check_values(images: Sequence[Any], forms: Sequence[Form], span: tuple[float, float] = (0.0, 1.0)) -> None:
+    """Raise ValueError for a float image on the CPU that is not in [0, 1], and say what probably happened.
+
+    span: what 0 and 1 are in the user's own values.
+    """
     if len(forms) > 1 and forms[0] is forms[-1]:
         return  # bytes, all alike
     for image, form in zip(images, forms, strict=True):
@@ -271,8 +274,10 @@ def check_values(images: Sequence[Any], forms: Sequence[Form]) -> None:
         if low != low or high != high:
             raise ValueError(f"{form.where}: the image has NaN pixels")
         guess = "already normalized?" if low < 0 else "values from 0 to 255? divide by 255 or give uint8"
+        low, high = (span[0] + value * (span[1] - span[0]) for value in (low, high))
         raise ValueError(
-            f"{form.where}: a float image must lie in [0, 1], this one goes from {low:.4g} to {high:.4g} ({guess})"
+            f"{form.where}: a float image must lie in [{span[0]:g}, {span[1]:g}], this one goes from {low:.4g} to "
+            f"{high:.4g} ({guess})"
         )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, wraps
-from typing import Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,29 +15,25 @@ from augsynth.engines.output import Output
 from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
 from augsynth.fuse import fuse
 from augsynth.images import (
-    FLOATS,
     Form,
-    Forms,
-    check_values,
     forms_of,
     from_tensor,
     split,
-    to_arrays,
-    to_tensor,
-    to_views,
 )
 from augsynth.mix_targets import MixTargets, find_mixed
-from augsynth.mixing import Mixer, Render
+from augsynth.mixing import Mixer
 from augsynth.program import Plan, Program, describe_runs, draw
+from augsynth.rendering import ENGINES, board, choose, on_cpu, prepared, renderer
 from augsynth.rng import IntLike, Rng
 from augsynth.targets import Targets, rules_of
-from augsynth.transforms.base import Leaf, named
+from augsynth.transforms.base import Leaf, is_range, named
 from augsynth.transforms.mix import BATCHES, Mix
 
-ENGINES = ("auto", "native", "opencv", "torch", "triton")
+if TYPE_CHECKING:
+    from augsynth.engines.triton_graph import Graphed
+
 COLORS = ("exact", "linear")
 OUTPUT_DTYPES = (torch.uint8, torch.float32, torch.bfloat16, torch.float16)
-_TRITON_DTYPES = OUTPUT_DTYPES
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -64,6 +60,8 @@ class Pipeline:
     differentiable).
     color: exact (torchvision's semantics, a clamp after each step) or linear (one matrix, one clamp: faster).
     dtype: of the output; by default the input's, or float32 after Normalize. fuse=False renders the sequential chain.
+    clamp=False lets the colour of float images leave the value range; value_range: what is black and white in float
+    images, such as (-1, 1), while fills stay on the scale from 0 to 1. Both are for generators, and take engine torch.
     The rest is about masks, boxes and keypoints beside an image: see `augsynth.finding.Rules`.
     """
 
@@ -80,6 +78,8 @@ class Pipeline:
     min_visibility: float = 0.0
     label_keys: tuple[str, ...] = LABEL_KEYS
     flip_pairs: tuple[tuple[int, int], ...] = ()
+    clamp: bool = True
+    value_range: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "transforms", named(self.transforms, "Pipeline"))
@@ -90,6 +90,9 @@ class Pipeline:
             object.__setattr__(self, "dtype", getattr(torch, self.dtype.removeprefix("torch."), self.dtype))
         if self.dtype is not None and self.dtype not in OUTPUT_DTYPES:
             raise ValueError(f"Pipeline: dtype={self.dtype} is not one of {', '.join(map(str, OUTPUT_DTYPES))}")
+        object.__setattr__(self, "value_range", tuple(self.value_range))
+        if not (is_range(self.value_range) and self.value_range[0] < self.value_range[1]):
+            raise ValueError(f"Pipeline: value_range={self.value_range} is not (black, white), two ascending numbers")
         Rng.of(self.seed, 0)
         plan = Plan.of(self.transforms)
         if plan.normalize is not None and self.dtype == torch.uint8:
@@ -107,7 +110,17 @@ class Pipeline:
 
     def _fields(self) -> tuple[Any, ...]:
         names = list(self.transforms.items())  # the order counts
-        return names, self.seed, self.engine, self.color, self.dtype, self.fuse, self.rules
+        return (
+            names,
+            self.seed,
+            self.engine,
+            self.color,
+            self.dtype,
+            self.fuse,
+            self.rules,
+            self.clamp,
+            self.value_range,
+        )
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={transform!r}" for name, transform in self.transforms.items())
@@ -121,7 +134,7 @@ class Pipeline:
         index: IntLike | None = None,
         epoch: IntLike = 0,
         occurrence: IntLike = 0,
-        strength: float = 1.0,
+        strength: float | torch.Tensor = 1.0,
         key: int | str | None = None,
         keys: Keys | None = None,
     ) -> Any:
@@ -129,7 +142,8 @@ class Pipeline:
 
         index: one int per image; without it a fresh key is drawn from torch's global generator. key: where the image
         stands in a sample that leaves it open; keys: what all entries are, as the pipeline's own. strength: 0 to 1, a
-        factor on every range and `p`. Masks, boxes and keypoints follow the pixels.
+        factor on every range and `p`; a tensor of one number is read, which waits for a device. Masks, boxes and
+        keypoints follow the pixels.
         Raises TypeError or ValueError naming the sample for what is not a valid image or target.
         """
         rules = self.rules if keys is None else replace(self.rules, keys=keys)
@@ -159,7 +173,7 @@ class Pipeline:
 
     @_outside_graphs
     def images(
-        self, images: Any, rng: Rng, strength: float = 1.0, targets: Targets | None = None
+        self, images: Any, rng: Rng, strength: float | torch.Tensor = 1.0, targets: Targets | None = None
     ) -> torch.Tensor | list[torch.Tensor]:
         """Augment a sequence of images, or a batch tensor, under the keys of `rng`, and move their targets.
 
@@ -186,9 +200,40 @@ class Pipeline:
 
     def explain(self) -> str:
         """Say what runs in which pass, on which engine, and where the keys come from."""
-        engine = f"{_on_cpu()} on CPU, triton on CUDA, torch elsewhere" if self.engine == "auto" else self.engine
+        engine = f"{on_cpu()} on CPU, triton on CUDA, torch elsewhere" if self.engine == "auto" else self.engine
+        if self.engine == "triton":
+            from augsynth.engines.triton_plan import draws_on
+
+            engine += f", graphed: draws on the {draws_on(self.plan, self.fuse)}"
         keys = "keys from torch's generator unless ag.loader or index= brings them"
         return f"{describe_runs(self.plan, self.fuse)} (engine {engine}, {self.color} color, {keys})"
+
+    def graphed(
+        self,
+        images: torch.Tensor,
+        masks: torch.Tensor | None = None,
+        keypoints: torch.Tensor | None = None,
+        strength: float = 1.0,
+    ) -> Graphed:
+        """Prepare to augment batches like `images (B, C, H, W)` on a CUDA device by replaying one recorded graph.
+
+        masks `(B, H, W)` and keypoints `(B, N, 2 or 3)` may come along. What is returned is called as
+        `graphed(images, index=...)`, and gives memory that its next call overwrites. Where the device can draw the
+        pipeline, the host draws nothing and waits for nothing: see `augsynth.engines.triton_graph.Graphed`.
+        Raises ValueError for what engine=triton cannot render.
+        """
+        if not isinstance(images, torch.Tensor) or images.ndim != 4 or not len(images):
+            raise ValueError("graphed: give a batch as it will come, a tensor (B, C, H, W)")
+        forms = forms_of(images.unbind(), range(len(images)))
+        self._check_channels(forms[:1])
+        if choose(self.engine, images.unbind(), forms) != "triton":
+            raise ValueError(
+                f"graphed: engine={self.engine} does not render {forms[0].dtype} on {forms[0].device} by triton; move "
+                "the batch to a CUDA device, or call the pipeline itself"
+            )
+        from augsynth.engines.triton_graph import Graphed
+
+        return Graphed(self, images.detach().as_subclass(torch.Tensor), masks, keypoints, strength)
 
     def _rng(self, count: int, index: IntLike | None, epoch: IntLike, occurrence: IntLike) -> Rng:
         if index is None:
@@ -219,10 +264,11 @@ class Pipeline:
         return Targets(entries, rules, self.plan) if entries else None
 
     def _render(
-        self, images: Sequence[Any], rng: Rng, strength: float, targets: Targets | None = None
+        self, images: Sequence[Any], rng: Rng, strength: float | torch.Tensor, targets: Targets | None = None
     ) -> tuple[torch.Tensor | list[torch.Tensor], list[Form]]:
         if not images:
             raise ValueError("there is no image in this batch")
+        strength = float(strength)
         if not 0.0 <= strength <= 1.0:
             raise ValueError(f"strength={strength} must lie in 0 to 1")
         if len(rng) != len(images):
@@ -230,19 +276,24 @@ class Pipeline:
         forms = forms_of(images, rng.index.tolist())
         _check_alike(forms.distinct)
         self._check_channels(forms.distinct)
-        output, engine = self._output(forms[0]), self._engine(images, forms)
+        output, engine = self._output(forms[0]), choose(self.engine, images, forms, self._free)
         sizes = np.array([form.size for form in forms], np.float64)
+        ride = None if targets is None or self.plan.mixes else board(engine, images, targets)
         program = draw(self.plan, rng, sizes, strength, None if targets is None else targets.open(sizes))
-        render = _renderer(engine, self.color == "exact")
+        render = renderer(engine, self.color == "exact", ride)
         if self.plan.mixes:
             if not isinstance(targets, MixTargets):
                 raise TypeError(f"{self.mixes}, and their labels: call the pipeline, or give images() its targets=")
-            prepared = _prepared(engine, images, forms)
-            return Mixer(program, rng, prepared, output, render, self.color == "exact", self.fuse, targets).run(), forms
+            ready = prepared(engine, images, forms, output)
+            return Mixer(program, rng, ready, output, render, self.color == "exact", self.fuse, targets).run(), forms
         runs = fuse(program, exact_color=self.color == "exact", joined=self.fuse)
         if targets is not None:
             targets.move(program, runs)
-        return render(_prepared(engine, images, forms), runs, program.sizes[:, -1], output), forms
+        return render(prepared(engine, images, forms, output), runs, program.sizes[:, -1], output), forms
+
+    @property
+    def _free(self) -> bool:
+        return not self.clamp or self.value_range != (0.0, 1.0)
 
     @property
     def mixes(self) -> str:
@@ -272,120 +323,8 @@ class Pipeline:
         normalize = self.plan.normalize
         dtype = self.dtype or (torch.float32 if normalize else form.dtype)
         white = 255.0 if form.dtype == torch.uint8 else 1.0
-        return Output(white, normalize.mean if normalize else None, normalize.std if normalize else None, dtype)
-
-    def _engine(self, images: Sequence[Any], forms: Forms) -> str:
-        distinct = forms.distinct
-        fits = all(form.device == "cpu" and form.dtype in (torch.uint8, torch.float32) for form in distinct)
-        fits = fits and all(form.channels in (1, 3) for form in distinct)
-        if self.engine == "native" and _on_cpu() != "native":
-            raise ValueError(
-                "engine=native was not compiled when augsynth was installed: have gcc or clang at hand and install it "
-                "again, or use engine=opencv"
-            )
-        if self.engine in ("native", "opencv") and not fits:
-            form = next(f for f in forms if f.device != "cpu" or f.dtype in FLOATS[1:] or f.channels not in (1, 3))
-            raise ValueError(
-                f"engine={self.engine} renders uint8 or float32 images of 1 or 3 channels on the CPU; {form.where} is "
-                f"{form.dtype} with {form.channels} channels on {form.device}. Use engine=auto or torch"
-            )
-        traced = distinct[0].dtype != torch.uint8 and any(
-            isinstance(image, torch.Tensor) and image.requires_grad for image in images
-        )
-        if self.engine in ("native", "opencv") and traced:
-            raise ValueError(
-                f"engine={self.engine} cannot be differentiated, and an image requires grad; use auto or torch"
-            )
-        if self.engine == "triton":
-            _check_triton(forms, traced)
-        if self.engine != "auto":
-            return self.engine
-        if not traced and all(map(_suits_triton, distinct)) and _triton_knows(images[0].device):
-            return "triton"
-        return _on_cpu() if fits and not traced else "torch"
-
-
-@cache
-def _on_cpu() -> str:
-    """Return the engine for the CPU: the compiled one, where there is one."""
-    from augsynth.engines import native
-
-    return "native" if native.SETS else "opencv"
-
-
-def _renderer(engine: str, exact: bool) -> Render:
-    """Return what renders images, as `_prepared` gives them, on an engine."""
-    if engine == "native":
-        from augsynth.engines import native
-
-        return lambda images, runs, sizes, output: native.render(images, runs, sizes, output, exact)
-    if engine == "opencv":
-        from augsynth.engines import opencv
-
-        return lambda images, runs, sizes, output: opencv.render(images, runs, sizes, output, exact)
-    if engine == "triton":
-        from augsynth.engines import triton as triton_engine
-
-        return lambda images, runs, sizes, output: triton_engine.render(images, runs, output, exact)
-    from augsynth.engines import torch as torch_engine
-
-    return lambda images, runs, sizes, output: torch_engine.render(images, runs, output, exact)
-
-
-def _prepared(engine: str, images: Sequence[Any], forms: Forms) -> Sequence[Any]:
-    """Return images as the engine reads them, arrays or tensors; raises ValueError for values that are none of one."""
-    if engine == "native":
-        found: Sequence[Any] = to_views(images, forms)
-    elif engine == "opencv":
-        found = to_arrays(images, forms)
-    elif engine == "triton":
-        # It reads tensors of any dtype and layout where they lie.
-        plain = [i.as_subclass(torch.Tensor) if isinstance(i, torch.Tensor) else i for i in images]
-        found = [i if isinstance(i, torch.Tensor) else to_tensor(i, form) for i, form in zip(plain, forms, strict=True)]
-    else:
-        found = [to_tensor(image, form) for image, form in zip(images, forms, strict=True)]
-    check_values(found, forms)
-    return found
-
-
-@cache
-def _triton_device() -> str | None:
-    """Return the kind of device that the triton engine works on: cpu under TRITON_INTERPRET=1; None without triton."""
-    try:
-        from augsynth.engines import triton
-    except ImportError:
-        return None
-    return "cpu" if triton.INTERPRETED else "cuda"
-
-
-def _suits_triton(form: Form) -> bool:
-    """Tell whether images of this form can be left to triton on a CUDA device."""
-    return form.device == "cuda" and form.dtype in _TRITON_DTYPES and form.channels in (1, 3)
-
-
-def _triton_knows(device: torch.device) -> bool:
-    """Tell whether triton is there and compiles for this CUDA device: from compute capability 8.0."""
-    return _triton_device() == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-
-
-def _check_triton(forms: Sequence[Form], traced: bool) -> None:
-    """Raise ValueError where engine=triton cannot render; say what can."""
-    device = _triton_device()
-    if device is None:
-        raise ValueError("engine=triton needs the package triton, which cannot be imported; use engine=auto or torch")
-    if traced:
-        raise ValueError("engine=triton cannot be differentiated, and an image requires grad; use auto or torch")
-    for form in forms:
-        if form.dtype not in _TRITON_DTYPES or form.channels not in (1, 3):
-            raise ValueError(
-                f"engine=triton renders uint8, float16, bfloat16 or float32 images of 1 or 3 channels; {form.where} is "
-                f"{form.dtype} with {form.channels} channels. Use engine=auto or torch"
-            )
-        if form.device != device:
-            raise ValueError(
-                f"engine=triton renders on a {device} device here, and {form.where} is on {form.device}; move the "
-                "batch, or use engine=auto. With TRITON_INTERPRET=1 in the environment it renders on the CPU, slowly"
-            )
+        mean, std = (normalize.mean, normalize.std) if normalize else (None, None)
+        return Output(white, mean, std, dtype, self.value_range, self.clamp)
 
 
 def _tensor(image: Any) -> bool:

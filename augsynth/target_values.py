@@ -60,18 +60,18 @@ def write_numbers(arrays: Sequence[Array], likes: Sequence[Any], canvases: Seque
         if not isinstance(like, torch.Tensor):
             result[i] = _as_list(array, like) if isinstance(like, (list, tuple)) else array.astype(like.dtype)
         elif not is_away(like):
-            result[i] = _rewrap(torch.from_numpy(array).to(like.dtype), like, canvases[i])
+            result[i] = rewrap(torch.from_numpy(array).to(like.dtype), like, canvases[i])
         else:
             away[like.device, like.dtype].append(i)
     for (device, dtype), members in away.items():
         flat = torch.from_numpy(np.concatenate([arrays[i].reshape(-1) for i in members])).to(dtype).to(device)
         parts = torch.split(flat, [arrays[i].size for i in members])
         for i, part in zip(members, parts, strict=True):
-            result[i] = _rewrap(part.reshape(arrays[i].shape), likes[i], canvases[i])
+            result[i] = rewrap(part.reshape(arrays[i].shape), likes[i], canvases[i])
     return result
 
 
-def _rewrap(tensor: torch.Tensor, like: torch.Tensor, canvas: tuple[int, int]) -> torch.Tensor:
+def rewrap(tensor: torch.Tensor, like: torch.Tensor, canvas: tuple[int, int]) -> torch.Tensor:
     """Give a tensor the class of another: tv_tensors keep what they know of themselves, but for the canvas."""
     if type(like) is torch.Tensor:
         return tensor
@@ -96,10 +96,11 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
 
 
-def read_mask(value: Any, where: str, size: tuple[int, int]) -> Any:
+def read_mask(value: Any, where: str, size: tuple[int, int], stays: bool = False) -> Any:
     """Return a mask `(..., H, W)` as an array, or as a tensor where it is not on the CPU or numpy lacks its dtype.
 
-    Raises TypeError for what is no mask, ValueError for one of another size than its image; both start with `where`.
+    stays: a tensor remains one. Raises TypeError for what is no mask, ValueError for one of another size than its
+    image; both start with `where`.
     """
     if is_pil(value):
         if value.mode not in _PIL_MASKS:
@@ -107,7 +108,7 @@ def read_mask(value: Any, where: str, size: tuple[int, int]) -> Any:
         mask: Any = np.array(value)
     elif isinstance(value, torch.Tensor):
         mask = plain(value)
-        mask = mask.numpy() if mask.dtype in _NUMPY and not is_away(mask) else mask
+        mask = mask.numpy() if mask.dtype in _NUMPY and not is_away(mask) and not stays else mask
     elif isinstance(value, np.ndarray):
         mask = value.transpose(2, 0, 1) if _channels_last(value, size) else value
     else:
@@ -188,5 +189,16 @@ def join_batch(results: list[Any], like: Any) -> Any:
         return results
     if isinstance(like, np.ndarray):
         return np.stack(results)
-    stacked = torch.stack(results)
+    stacked = whole_of(results)
+    stacked = torch.stack(results) if stacked is None else stacked
     return stacked if type(like) is torch.Tensor else stacked.as_subclass(type(like))
+
+
+def whole_of(rows: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    """Return the batch of which tensors are the rows, all of them in order; None where there is none."""
+    base = rows[0]._base
+    if base is None or base.shape != (len(rows), *rows[0].shape) or not base.is_contiguous():
+        return None
+    step = rows[0].numel()
+    mine = all(row._base is base and row.storage_offset() == i * step for i, row in enumerate(rows))
+    return base if mine else None

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from augsynth.batch import describe
 from augsynth.boxes import FORMATS, ROTATED, Boxes, Tracker, corners_of, from_corners, from_edges
@@ -23,14 +24,19 @@ from augsynth.target_values import (
     check_fill,
     is_whole,
     join_batch,
+    plain,
     read_mask,
     read_numbers,
+    rewrap,
     select,
     write_mask,
     write_numbers,
 )
 from augsynth.transforms.base import Array, Distortion, Leaf, Standalone
 from augsynth.transforms.boxcrop import BoxCrop, SanitizeBoundingBoxes
+
+if TYPE_CHECKING:
+    from augsynth.engines.triton_riders import Riders
 
 
 class Targets:
@@ -41,6 +47,8 @@ class Targets:
 
     def __init__(self, entries: Sequence[Entry], rules: Rules, plan: Plan) -> None:
         """Raises TypeError naming a transform that no target can follow."""
+        self._riders: Riders | None = None
+        self._rode: set[int] = set()  # keypoints that the device has moved and written
         _check_followed(entries, plan)
         self.rules, self.plan = rules, plan
         self.entries = tuple(entries)
@@ -59,13 +67,20 @@ class Targets:
         self._left: Array | None = None  # which boxes crops have left, where no tracker tells
         self._written = False
 
+    def board(self, riders: Riders) -> None:
+        """Let `riders` move masks and keypoints on the device; none of their numbers are then read."""
+        self._riders = riders
+
     def open(self, sizes: Array) -> Tracker | None:
         """Read the targets of images of `sizes (B, 2)`; returns their boxes where a transform draws beside them.
 
         Raises ValueError or TypeError, naming sample and key, for what is no target of its image.
         """
-        self._sizes = np.asarray(sizes, np.float64)
-        members = self._at["boxes"] + self._at["keypoints"]
+        self._sizes, riders = np.asarray(sizes, np.float64), self._riders
+        riding = [i for i in self._at["keypoints"] if riders and riders.takes_points(self.entries[i].value)]
+        for i in riding:
+            self._opened[i] = plain(self.entries[i].value)
+        members = [i for i in self._at["boxes"] + self._at["keypoints"] if i not in riding]
         for i, array in zip(members, _numbers([self.entries[i] for i in members]), strict=True):
             self._opened[i] = array
         for i in self._at["boxes"]:
@@ -94,7 +109,8 @@ class Targets:
     def _open_mask(self, i: int) -> None:
         entry = self.entries[i]
         height, width = self._sizes[entry.owner].tolist()
-        self._opened[i] = read_mask(entry.value, entry.where, (int(height), int(width)))
+        stays = self._riders is not None and self._riders.stays(entry.value)
+        self._opened[i] = read_mask(entry.value, entry.where, (int(height), int(width)), stays)
         check_fill(self._opened[i], self._fill(i), entry.where)
 
     def _owners(self, role: str) -> Array:
@@ -132,7 +148,7 @@ class Targets:
             value = self.entries[i].value
             self._moved[i] = value if len(kept) == len(value) else select(value, kept)
         self._move_masks(route)
-        self._move_points(route)
+        self._move_points(route, canvas)
         self._ends = canvas
 
     def _move_boxes(self, program: Program, route: Route, canvas: Array) -> None:
@@ -177,29 +193,52 @@ class Targets:
             kept = self._kept.get(self.entries[i].group) if self._per_box(i) else None
             opened = self._opened[i]
             masks.append(opened if kept is None or len(kept) == len(opened) else select(opened, kept))
-        moved = move_masks(masks, [self.entries[i].owner for i in members], fills, route)
+        move = self._riders.move_masks if self._riders and members else move_masks
+        moved = move(masks, [self.entries[i].owner for i in members], fills, route)
         for i, mask in zip(members, moved, strict=True):
             self._moved[i] = (
                 mask if mask is not self._opened[i] else mask.copy() if hasattr(mask, "copy") else mask.clone()
             )
 
-    def _move_points(self, route: Route) -> None:
+    def _move_points(self, route: Route, canvas: Array) -> None:
         members = self._at["keypoints"]
-        if not members:
-            return
-        arrays = []
         for i in members:
             kept = self._kept.get(self.entries[i].group) if self._per_box(i) else None
-            arrays.append(self._opened[i].copy() if kept is None else self._opened[i][kept])
+            self._opened[i] = self._opened[i] if kept is None else select(self._opened[i], kept)
+        members = self._not_riding(members, route, canvas)
+        if not members:
+            return
+        arrays = [self._opened[i].copy() for i in members]
         lengths = [array[..., 0].size for array in arrays]
-        # What tv_tensors call the point 0 is the centre of pixel 0.
-        halves = [0.5 if hasattr(self.entries[i].value, "canvas_size") else 0.0 for i in members]
+        halves = [self._half(i) for i in members]
         flat = [array[..., :2].reshape(-1, 2) + half for array, half in zip(arrays, halves, strict=True)]
-        points, seen = route.follow(np.concatenate(flat), np.repeat(self._owners("keypoints"), lengths))
+        points, seen = route.follow(np.concatenate(flat), np.repeat([self.entries[i].owner for i in members], lengths))
         ends = np.cumsum(lengths)[:-1]
         for k, (i, xy, shown) in enumerate(zip(members, np.split(points, ends), np.split(seen, ends), strict=True)):
             mirrored = bool(route.mirrored[self.entries[i].owner])
             self._moved[i] = self._placed(i, arrays[k], xy - halves[k], shown, mirrored)
+
+    def _half(self, i: int) -> float:
+        """Return what is added to keypoints first: what tv_tensors call the point 0 is the centre of pixel 0."""
+        return 0.5 if hasattr(self.entries[i].value, "canvas_size") else 0.0
+
+    def _not_riding(self, members: list[int], route: Route, canvas: Array) -> list[int]:
+        """Let the keypoints that can ride do so; returns the others, which are arrays from here on."""
+        riding = [i for i in members if isinstance(self._opened[i], torch.Tensor)]
+        if self._riders is None or not riding:
+            return members
+        owners, halves = [self.entries[i].owner for i in riding], [self._half(i) for i in riding]
+        pairs = self.rules.flip_pairs
+        results = self._riders.move_points([self._opened[i] for i in riding], owners, halves, pairs, route)
+        left = [i for i, result in zip(riding, results, strict=True) if result is None]
+        for i, result in zip(riding, results, strict=True):
+            height, width = canvas[self.entries[i].owner].tolist()
+            if result is not None:
+                self._moved[i] = rewrap(result, self.entries[i].value, (int(height), int(width)))
+                self._rode.add(i)
+        for i, array in zip(left, read_numbers([self._opened[i] for i in left]), strict=True):
+            self._opened[i] = array
+        return [i for i in members if i not in riding or i in left]
 
     def _placed(self, i: int, array: Array, points: Array, shown: Array, mirrored: bool) -> Array:
         """Put points `(n, 2)` into the keypoints `(..., 2)` or `(..., 3)` that they came from."""
@@ -217,7 +256,8 @@ class Targets:
         """
         if not self._written:
             for role in ("boxes", "keypoints"):
-                self._write(self._at[role], [self._moved[i] for i in self._at[role]], self._ends)
+                members = [i for i in self._at[role] if i not in self._rode]
+                self._write(members, [self._moved[i] for i in members], self._ends)
             self._written = True
         values: dict[tuple[Any, ...], Any] = {}
         batched: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
@@ -305,14 +345,14 @@ def _check_boxes(array: Array, entry: Entry, kind: str, size: Array) -> Array:
     return array
 
 
-def _check_points(array: Array, entry: Entry, rules: Rules) -> Array:
+def _check_points(array: Any, entry: Entry, rules: Rules) -> Any:
     if array.shape == (0,):
         return array.reshape(0, 2)
     if array.ndim < 2 or array.shape[-1] not in (2, 3):
         shape = " x ".join(map(str, array.shape)) or "a number"
         raise ValueError(f"{entry.where} has shape {shape}; keypoints are (N, 2) or, with visibility, (N, 3)")
     most = max((max(pair) for pair in rules.flip_pairs), default=-1)
-    if array.size and most >= array.shape[-2]:
+    if 0 not in array.shape and most >= array.shape[-2]:
         raise ValueError(f"{entry.where} has {array.shape[-2]} keypoints; flip_pairs names number {most}")
     return array
 

@@ -19,7 +19,7 @@ LAYERS = [
     {"program", "placing", "runs", "fuse", "images"},
     {"engines"},
     {"boxes", "finding", "masks", "points", "target_values", "targets", "mix_targets", "mixing", "soft_labels"},
-    {"pipeline"},
+    {"rendering", "pipeline"},
     {"adapters"},
     {"data"},
     {"generators", "quality"},

@@ -12,8 +12,7 @@ from examples import noise, pictures
 from reference import assert_agrees
 from test_fusion import random_transform
 
-import augsynth.pipeline
-from augsynth import Pipeline, rng
+from augsynth import Pipeline, rendering, rng
 from augsynth import transforms as T
 from augsynth.engines import native
 from augsynth.rng import Rng
@@ -142,9 +141,9 @@ def test_read_only_arrays_are_taken_and_left_as_they_are():
 def _uncompiled(monkeypatch):
     monkeypatch.setattr(native, "SETS", ())
     monkeypatch.setattr(rng, "kernel", None)
-    augsynth.pipeline._on_cpu.cache_clear()
+    rendering.on_cpu.cache_clear()
     yield
-    augsynth.pipeline._on_cpu.cache_clear()
+    rendering.on_cpu.cache_clear()
 
 
 @pytest.mark.usefixtures("_uncompiled")

@@ -1,10 +1,11 @@
-"""The triton engine beside its kernel: recorded graphs, masks, Philox, the choice of the engine, the compiler."""
+"""The triton engine beside its kernel: recorded graphs, Philox, the choice of the engine, the compiler."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from examples import JITTER, ROTATE, SIZES, noise, pictures
 from test_rng import KNOWN
 
-import augsynth.pipeline
+import augsynth.rendering
 from augsynth import Pipeline
 from augsynth import transforms as T
 from augsynth.images import Form
@@ -24,7 +25,7 @@ if os.environ.get("TRITON_INTERPRET") != "1":
 
 import triton
 import triton.language as tl
-from test_triton import CROP, INDEX, RECIPE, SHRINK, WARP, _patch_once, equal, launches, runs_of  # noqa: F401
+from test_triton import RECIPE, _patch_once, equal, runs_of  # noqa: F401
 
 from augsynth.engines import triton as engine
 from augsynth.engines import triton_kernel as kernel
@@ -65,42 +66,6 @@ def test_what_a_graph_cannot_hold_is_rendered_without(steps, alike):
     assert isinstance(out, torch.Tensor) == alike
     assert equal(list(out), pipeline(images, index=[5, 6]))
     assert not recording._recordings
-
-
-# --- masks ------------------------------------------------------------------------------------------------------------
-
-
-def picked(mask, whole, size, mode, fill):
-    """Look up each centre of the output in the mask by hand."""
-    height, width = mask.shape
-    result = np.full(size, fill)
-    for y in range(size[0]):
-        for x in range(size[1]):
-            u, v, w = whole @ [x + 0.5, y + 0.5, 1.0]
-            j, i = int(np.floor(u / w + 1e-7)), int(np.floor(v / w + 1e-7))
-            if mode != "constant":
-                i, j = min(max(i, 0), height - 1), min(max(j, 0), width - 1)
-            if 0 <= i < height and 0 <= j < width:
-                result[y, x] = mask[i, j]
-    return result
-
-
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int64, torch.bool])
-@pytest.mark.parametrize("steps", [[WARP], [SHRINK], [CROP], [T.RandomRotation((90, 90), expand=True)]], ids=str)
-def test_masks_follow_the_pixels_to_the_nearest(steps, dtype):
-    [run] = runs_of(Pipeline(steps, seed=2), SIZES, index=INDEX)
-    masks = [(noise(size, 1, "uint8", i)[0] % 7).to(dtype) for i, size in enumerate(SIZES)]
-    moved = engine.warp_masks(masks, run, fill=1)
-    for i, (mask, out) in enumerate(zip(masks, moved, strict=True)):
-        expected = picked(mask.numpy(), run.whole[i], run.size[i], run.borders[i].mode, 1)
-        assert out.dtype == dtype
-        assert (out.numpy() != expected).mean() < 0.005  # a centre on a pixel's edge may fall either way
-
-
-def test_a_mask_of_floats_is_refused():
-    [run] = runs_of(Pipeline([WARP]), [(9, 9)], index=[0])
-    with pytest.raises(TypeError, match=r"masks are torch\.float32; give integers or bools"):
-        engine.warp_masks(torch.zeros(1, 9, 9), run)
 
 
 # --- Philox -----------------------------------------------------------------------------------------------------------
@@ -170,7 +135,7 @@ def test_images_of_another_kind_are_refused(image, message):
     ],
 )
 def test_without_device_or_package_the_error_says_so(device, message, monkeypatch):
-    monkeypatch.setattr(augsynth.pipeline, "_triton_device", lambda: device)
+    monkeypatch.setattr(augsynth.rendering, "_triton_device", lambda: device)
     with pytest.raises(ValueError, match=message):
         Pipeline([T.RandomHorizontalFlip()], engine="triton")(torch.zeros(3, 9, 9), index=4)
 
@@ -197,11 +162,11 @@ def test_without_the_interpreter_the_cpu_is_refused():
     ],
 )
 def test_auto_leaves_to_triton_what_it_can_render(form, capability, chosen, monkeypatch):
-    monkeypatch.setattr(augsynth.pipeline, "_triton_device", lambda: "cuda")
+    monkeypatch.setattr(augsynth.rendering, "_triton_device", lambda: "cuda")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     device, dtype, channels = form
     form = Form("tensor", (9, 9), channels, dtype, device, "x")
-    chooses = augsynth.pipeline._suits_triton(form) and augsynth.pipeline._triton_knows(torch.device("cuda"))
+    chooses = augsynth.rendering._suits_triton(form) and augsynth.rendering._triton_knows(torch.device("cuda"))
     assert chooses == chosen
 
 
@@ -225,29 +190,10 @@ def test_an_image_beyond_what_an_offset_can_count_is_named():
 
 # --- the compiler -----------------------------------------------------------------------------------------------------
 
-COMPILE = """
-import triton, triton.language as tl
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-from augsynth.engines import triton_kernel as kernel
-POINTERS = {"table": "*i32", "steps": "*i32", "stops": "*i32", "sums": "*fp32"}
-WHOLE = dict.fromkeys(("samples", "tiles", "capacity", "stage", "fill"), "i32")
-def compile(function, capability, **constants):
-    signature = {
-        name: "constexpr" if name.isupper() else POINTERS.get(name) or WHOLE.get(name, "fp32")
-        for name in function.arg_names
-    }
-    source = ASTSource(function, signature, constexprs=constants)
-    compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32))
-    assert "cubin" in compiled.asm and compiled.metadata.shared < 40_000
-size = dict(TILE_Y=8, TILE_X=32)
-compile(kernel.render, 90, C=3, FROM=tl.uint8, TO=tl.bfloat16, FILTERS=True, CUBICS=True, STATISTICS=False, **size)
-compile(kernel.render, 80, C=1, FROM=tl.float16, TO=tl.uint8, FILTERS=True, CUBICS=False, STATISTICS=True, **size)
-compile(kernel.warp_masks, 80, TYPE=tl.int64, **size)
-"""
-
 
 def test_the_kernels_compile_for_a_device_that_is_not_here():
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, env=environment)
+    script = Path(__file__).with_name("compile_kernels.py")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 6

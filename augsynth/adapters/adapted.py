@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from augsynth.adapters.conventions import AdaptedTargets, Conventions, as_tensors
 from augsynth.adapters.foreign import opened, sealed
 from augsynth.batch import Path, find_image, is_image
@@ -102,7 +104,7 @@ class Adapted(Pipeline):
         index: IntLike | None = None,
         epoch: IntLike = 0,
         occurrence: IntLike = 0,
-        strength: float = 1.0,
+        strength: float | torch.Tensor = 1.0,
         key: int | str | None = None,
         keys: Keys | None = None,
         **entries: Any,

@@ -51,6 +51,9 @@ class AdaptedTargets(Targets):
         self.conventions = conventions
         self._canvas = np.zeros((0, 2))
 
+    def board(self, riders: Any) -> None:
+        """Let nothing ride: what is converted is converted on the host."""
+
     def open(self, sizes: Array) -> Tracker | None:
         tracker = super().open(sizes)
         for i in self._at["keypoints"]:

@@ -11,10 +11,10 @@ import triton.language as tl
 
 from augsynth.engines import triton_layout as layout
 from augsynth.engines.triton_layout import address, clamp, real
-from augsynth.engines.triton_resample import bounded, locate, resample
+from augsynth.engines.triton_resample import resample
+from augsynth.engines.triton_ride import move_masks, move_points
 
 CHUNK = tl.constexpr(128)  # sums that are added at a time
-TIE = tl.constexpr(1e-4)  # pixels
 
 
 @triton.jit
@@ -124,6 +124,8 @@ def render(
     steps,  # (samples, capacity, STEP_WORDS) int32
     stops,  # (stages, samples) int32: how many steps stand before mean number `stage`, -1 for a sample without it
     sums,  # (stages, samples, tiles) float32: luma added up per tile
+    riders,  # (samples, RIDER_WORDS) int32, where MASK or POINT
+    swaps,  # int32: which keypoint of an object takes the place of each, where POINT
     samples,
     tiles,
     capacity,
@@ -144,6 +146,8 @@ def render(
     FILTERS: tl.constexpr,  # some sample is shrunk by a filter
     CUBICS: tl.constexpr,  # some sample is interpolated by cubics
     STATISTICS: tl.constexpr,  # add up the luma before mean number `stage`, and write no pixels
+    MASK: tl.constexpr,  # the type of the masks that ride, or None
+    POINT: tl.constexpr,  # the type of the keypoints that ride, or None
     TILE_Y: tl.constexpr,
     TILE_X: tl.constexpr,
 ):
@@ -180,22 +184,26 @@ def render(
         if C == 3:
             _write(target + height * width, c1, scale1, offset1, live, TO)
             _write(target + 2 * height * width, c2, scale2, offset2, live, TO)
+        rider = riders + sample * layout.RIDER_WORDS
+        if MASK is not None:
+            move_masks(rider, x, y, live, height, width, MASK)
+        if POINT is not None:  # noqa: SIM102 - the compiler answers the first question
+            if tile == 0:
+                move_points(rider, swaps, height, width, POINT)
 
 
-@triton.jit(do_not_specialize=["tiles", "fill"])
-def warp_masks(table, tiles, fill, TYPE: tl.constexpr, TILE_Y: tl.constexpr, TILE_X: tl.constexpr):
-    """Move masks (H, W) of an integer type by each sample's matrix: the nearest pixel, `fill` outside."""
+@triton.jit(do_not_specialize=["tiles"])
+def warp_masks(
+    riders,  # (samples, RIDER_WORDS) int32
+    sizes,  # (samples, 2) int32: height and width of the output
+    tiles,
+    TYPE: tl.constexpr,
+    TILE_Y: tl.constexpr,
+    TILE_X: tl.constexpr,
+):
+    """Move masks alone; the grid is (samples * tiles,)."""
     sample, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
-    row = table + sample * layout.ROW_WORDS
-    height, width, border = tl.load(row + layout.SIZE), tl.load(row + layout.SIZE + 1), tl.load(row + layout.BORDER)
+    height, width = tl.load(sizes + 2 * sample), tl.load(sizes + 2 * sample + 1)
     needed, x, y, live = _tile(tile, height, width, TILE_Y, TILE_X)
-    if tile >= needed:
-        return
-    at_x, at_y = locate(row, x, y)
-    # Of a centre between two pixels the right or lower one is picked, whatever float32 made of it.
-    line, seen_y = bounded(tl.floor(at_y + TIE).to(tl.int32), tl.load(row + layout.GRID), border)
-    column, seen_x = bounded(tl.floor(at_x + TIE).to(tl.int32), tl.load(row + layout.GRID + 1), border)
-    pixel = line * tl.load(row + layout.STRIDES + 1) + column * tl.load(row + layout.STRIDES + 2)
-    seen = seen_y & seen_x
-    value = tl.load(address(row, layout.SOURCE, TYPE) + pixel, mask=live & seen, other=0)
-    tl.store(address(row, layout.TARGET, TYPE) + (y * width + x), tl.where(seen, value, fill.to(TYPE)), mask=live)
+    if tile < needed:
+        move_masks(riders + sample * layout.RIDER_WORDS, x, y, live, height, width, TYPE)

@@ -4,8 +4,13 @@
 import triton
 import triton.language as tl
 
+from augsynth.engines import triton_plan as plan
+
 # Under TRITON_INTERPRET=1 numpy runs these functions on the CPU.
 INTERPRETED = triton.knobs.runtime.interpret
+# Two pixels a thread. With four, ptxas counts 112 registers a thread instead of 56, and half as many threads fit.
+# The interpreter pays for each operation, however many pixels it has.
+TILE_Y, TILE_X = (64, 64) if INTERPRETED else (8, 32)
 
 # A sample's row: at which 32-bit word each entry starts. `engines/triton_table.py` builds its record from these.
 SOURCE = tl.constexpr(0)  # address of the first pixel of the window, int64
@@ -39,11 +44,52 @@ STEP_WORDS = tl.constexpr(14)
 
 COLOR_MATRIX, HUE, ERASE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 
+# What rides with a sample: its masks and its keypoints. Addresses of 0 say that there are none.
+MASK_SOURCE = tl.constexpr(0)  # int64
+MASK_TARGET = tl.constexpr(2)  # int64
+MASK_STRIDES = tl.constexpr(4)  # of the source, in elements: plane, y, x
+MASK_PLANES = tl.constexpr(7)
+CANVAS = tl.constexpr(8)  # height and width of the image before it moves
+MASK_FILL = tl.constexpr(10)  # the bits of the fill, int64
+MASK_BORDER = tl.constexpr(12)
+BACK = tl.constexpr(14)  # 3 x 3 double, from the output to the image
+POINT_SOURCE = tl.constexpr(32)  # int64
+POINT_TARGET = tl.constexpr(34)  # int64
+POINT_COUNT = tl.constexpr(36)
+POINT_PARTS = tl.constexpr(37)  # numbers of a point: 2, or 3 with visibility
+POINT_GROUP = tl.constexpr(38)  # points of one object
+SWAPS = tl.constexpr(39)  # how many entries of the list of swaps count here, 0 where the image is not mirrored
+FORTH = tl.constexpr(40)  # 3 x 3 double, from the image to the output
+HALF = tl.constexpr(58)  # float: what is added to a point before it moves, and taken away after
+RIDER_WORDS = tl.constexpr(60)
+
+# An instruction of the draw kernel: `triton_plan.INSTRUCTION`.
+GATE, CHOICE = tl.constexpr(plan.GATE), tl.constexpr(plan.CHOICE)
+MOVE, CROP, RESIZED_CROP = tl.constexpr(plan.MOVE), tl.constexpr(plan.CROP), tl.constexpr(plan.RESIZED_CROP)
+ROTATE, AFFINE, ERASING = tl.constexpr(plan.ROTATE), tl.constexpr(plan.AFFINE), tl.constexpr(plan.ERASE)
+JITTER = tl.constexpr(plan.JITTER)
+CONTRAST, SATURATION = tl.constexpr(plan.CONTRAST), tl.constexpr(plan.SATURATION)
+SHIFT_HUE, LUMA = tl.constexpr(plan.HUE), tl.constexpr(plan.LUMA)
+OP, COLUMN, BIT, OUT, COUNT = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2), tl.constexpr(3), tl.constexpr(4)
+KIND, ANTIALIAS, BORDERED, CUTS = tl.constexpr(5), tl.constexpr(6), tl.constexpr(7), tl.constexpr(8)
+JITTER_PARTS, JITTER_COLUMNS, NUMBERS = tl.constexpr(9), tl.constexpr(13), tl.constexpr(18)
+PARTS = tl.constexpr(plan.PARTS)
+INSTRUCTION_WORDS = tl.constexpr(plan.INSTRUCTION.itemsize // 4)
+
+# How a sample's map is rendered: `augsynth.runs`.
+COPY, RESIZE, WARP = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+
 
 @triton.jit
 def real(row, word):
     """Read a word as a float32."""
     return tl.load(row + word).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def double(row, word):
+    """Read two words as a float64."""
+    return tl.load((row + word).to(tl.pointer_type(tl.float64)))
 
 
 @triton.jit

@@ -11,6 +11,7 @@ import torch
 
 from augsynth.engines import triton_layout as layout
 from augsynth.engines.output import fill_values
+from augsynth.engines.triton_memory import padded
 from augsynth.runs import BICUBIC, COPY, RESIZE, WARP, Colors, Erasing, Geometry, Run
 from augsynth.transforms.base import BORDER_MODES, Array
 
@@ -18,14 +19,14 @@ from augsynth.transforms.base import BORDER_MODES, Array
 _ROOM = 8
 
 
-def _record(entries: dict[str, tuple[Any, Any]], words: Any) -> np.dtype[Any]:
+def record(entries: dict[str, tuple[Any, Any]], words: Any) -> np.dtype[Any]:
     """Make a numpy record of entries name -> (format, first word), `words` 32-bit words long."""
     formats, offsets = zip(*entries.values(), strict=True)
     places = [4 * offset.value for offset in offsets]
     return np.dtype({"names": list(entries), "formats": formats, "offsets": places, "itemsize": 4 * words.value})
 
 
-ROW = _record(
+ROW = record(
     {
         "source": ("i8", layout.SOURCE),
         "target": ("i8", layout.TARGET),
@@ -46,7 +47,7 @@ ROW = _record(
     },
     layout.ROW_WORDS,
 )
-STEP = _record(
+STEP = record(
     {
         "code": ("i4", layout.CODE),
         "mean": ("i4", layout.MEAN),
@@ -94,8 +95,7 @@ class Table:
     def words(self) -> list[Array]:
         """Return everything as flat int32 arrays, in the order in which the device holds them."""
         flat = [array.view(np.int32).reshape(-1) for array in (self.rows, self.steps, self.stops)]
-        # What follows starts at a multiple of 16 bytes again: the kernel is compiled for such addresses.
-        return [*flat[:2], np.concatenate([flat[2], np.zeros(-len(flat[2]) % 4, np.int32)])]
+        return [*flat[:2], padded(flat[2])]
 
 
 def build(images: Sequence[torch.Tensor], parts: Sequence[Part], exact: bool) -> Table:
@@ -122,15 +122,6 @@ def sources(images: Sequence[torch.Tensor]) -> Array:
     for name in ("size", "window", "grid"):
         rows[name] = shapes[:, 1:]
     rows["ratio"], rows["taps"], rows["matrix"] = 1.0, 1, np.eye(3)
-    return rows
-
-
-def mask_rows(masks: Sequence[torch.Tensor], run: Geometry) -> Array:
-    """Return rows `(R,)` that move masks `(H, W)` by the samples of a run, the nearest pixel each."""
-    rows = sources([mask[None] for mask in masks])
-    rows["size"], rows["matrix"] = run.size, run.whole
-    rows["projective"] = (run.whole[:, 2] != (0.0, 0.0, 1.0)).any(1)
-    rows["border"], _ = _borders(run, np.arange(len(rows)))
     return rows
 
 

@@ -1,0 +1,141 @@
+"""One launch of the render kernel: what is known of it beforehand, and what it reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import triton.language as tl
+
+from augsynth.engines import triton_kernel as kernel
+from augsynth.engines import triton_layout as layout
+from augsynth.engines.output import Output
+from augsynth.engines.triton_riders import Ride
+from augsynth.engines.triton_table import Part, Table, build
+from augsynth.transforms.base import Array
+from augsynth.transforms.color import LUMA
+
+_TYPES = {
+    torch.uint8: tl.uint8,
+    torch.float16: tl.float16,
+    torch.bfloat16: tl.bfloat16,
+    torch.float32: tl.float32,
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the kernels are compiled and started for; what is drawn changes nothing here.
+
+    capacity: steps that a sample has room for. stages: means that a sample can need. tiles: of the largest output.
+    filters, cubics: some sample may be shrunk by a filter, or interpolated by cubics. rides: the kernel's types of
+    masks and keypoints, None where there are none.
+    """
+
+    samples: int
+    capacity: int
+    stages: int
+    tiles: int
+    channels: int
+    source: torch.dtype
+    output: Output
+    exact: bool
+    filters: bool
+    cubics: bool
+    rides: tuple[Any, Any] = (None, None)
+
+    def sums(self, device: torch.device) -> torch.Tensor:
+        """Return room for the sums of luma, `(S, R, tiles)` float32."""
+        return torch.empty((self.stages, self.samples, self.tiles), dtype=torch.float32, device=device)
+
+    @property
+    def ends(self) -> tuple[int, int, int, int]:
+        """Where rows, steps, stops and riders end in the words of a table."""
+        rows = self.samples * layout.ROW_WORDS.value
+        steps = rows + self.samples * self.capacity * layout.STEP_WORDS.value
+        stops = steps + -(-self.stages * self.samples // 4) * 4
+        return rows, steps, stops, stops + self.samples * layout.RIDER_WORDS.value
+
+    @cached_property
+    def numbers(self) -> list[float]:
+        """Return white, the weights of luma, then scales and offsets of three channels."""
+        scale, offset = self.output.affine(self.channels)
+        luma = LUMA if self.exact else LUMA / LUMA.sum()
+        return [float(v) for v in (self.output.white, *luma, *np.resize(scale, 3), *np.resize(offset, 3))]
+
+    def start(self, words: torch.Tensor, sums: torch.Tensor) -> None:
+        """Start the kernels: once for each mean luma that some sample may need, and once for the pixels."""
+        rows, steps, stops, riders = self.ends
+        mask, point = self.rides
+        along = (words[stops:riders], words[riders:]) if mask or point else (words, words)
+        for stage in range(self.stages + 1):
+            last = stage == self.stages
+            kernel.render[(self.samples * self.tiles,)](
+                words[:rows],
+                words[rows:steps],
+                words[steps:stops],
+                sums,
+                *along,
+                self.samples,
+                self.tiles,
+                self.capacity,
+                stage,
+                *self.numbers,
+                C=self.channels,
+                FROM=_TYPES[self.source],
+                TO=_TYPES[self.output.dtype],
+                FILTERS=self.filters,
+                CUBICS=self.cubics,
+                STATISTICS=not last,
+                MASK=mask if last else None,
+                POINT=point if last else None,
+                TILE_Y=layout.TILE_Y,
+                TILE_X=layout.TILE_X,
+            )
+
+
+def tiles_of(sizes: Array) -> int:
+    """Return how many tiles cover the largest of outputs `(R, 2)`."""
+    height, width = sizes.T
+    return int((-(-height // layout.TILE_Y) * -(-width // layout.TILE_X)).max())
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Images of one dtype and channel count, which stand at `places` of a pass, and what becomes of them."""
+
+    places: Array
+    table: Table
+    ride: Ride | None
+    shape: Shape
+
+    @cached_property
+    def words(self) -> list[Array]:
+        """Everything as flat int32 arrays, in the order in which the device holds them; views of the table."""
+        return [*self.table.words(), *(self.ride.words() if self.ride else ())]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.words))
+
+
+def launches(
+    images: Sequence[torch.Tensor], parts: Sequence[Part], output: Output, ride: Ride | None, exact: bool
+) -> list[Launch]:
+    """Split images `(C, H, W)` by dtype and channels, and build each launch's table."""
+    kinds = [(image.dtype, len(image)) for image in images]
+    found = []
+    for dtype, channels in dict.fromkeys(kinds):
+        places = np.array([i for i, other in enumerate(kinds) if other == (dtype, channels)])
+        mine = [part.among(places, len(images)) for part in parts]
+        table = build([images[i] for i in places.tolist()], [part for part in mine if len(part.at)], exact)
+        rows, along = table.rows, ride.among(places) if ride else None
+        filters, cubics = bool(rows["filter"].any()), bool(rows["clamp"].any())
+        counts, tiles = table.shape, tiles_of(rows["size"])
+        rides = along.types if along else (None, None)
+        shape = Shape(*counts, tiles, channels, dtype, output, exact, filters, cubics, rides)
+        found.append(Launch(places, table, along, shape))
+    return found
