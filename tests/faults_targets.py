@@ -119,7 +119,7 @@ MUTANTS = [
     ),
     Mutant(
         "passes merged (triton)",
-        "engines/triton.py",
+        "engines/passes.py",
         "2 * busy[run.rows]",
         "0 * busy[run.rows]",
         ("test_triton.py::test_random_pipelines_agree_with_the_reference",),

@@ -10,6 +10,7 @@ import torch
 
 from augsynth import Pipeline
 from augsynth import transforms as T
+from augsynth.engines.passes import passes_of
 from augsynth.fuse import fuse
 from augsynth.images import Form
 
@@ -85,7 +86,7 @@ def host_table(pipeline, images, strength=1.0, **keys):
     """Return the tables that the host builds."""
     exact = pipeline.color == "exact"
     program = pipeline.draw([tuple(images.shape[2:])] * len(images), strength=strength, **keys)
-    [step] = engine._passes(fuse(program, exact_color=exact), len(images))
+    [step] = passes_of(fuse(program, exact_color=exact), len(images), engine._known)
     [launch] = launches(list(images), step.parts, pipeline._output(Form.of(images[0], "")), None, exact)
     return launch.table
 

@@ -19,6 +19,13 @@ class Part:
     position: Array
     at: Array
 
+    def among(self, places: Array, count: int) -> Part:
+        """Restrict to the rows `places` of a table of `count` rows, which become a table of their own."""
+        row = np.full(count, -1)
+        row[places] = np.arange(len(places))
+        stays = row[self.at] >= 0
+        return Part(self.run, self.position[stays], row[self.at[stays]])
+
 
 @dataclass(frozen=True)
 class Pass:

@@ -12,7 +12,7 @@ What the kernel does not know is rendered by the torch engine on the device, bet
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,12 +21,11 @@ import torch
 from augsynth.engines import torch as torch_engine
 from augsynth.engines import triton_layout as layout
 from augsynth.engines.output import Output
+from augsynth.engines.passes import Pass, passes_of
 from augsynth.engines.triton_launch import Launch, launches
 from augsynth.engines.triton_memory import allocate, on, record, upload
 from augsynth.engines.triton_riders import Ride
-from augsynth.engines.triton_table import Part
-from augsynth.runs import Alone, Geometry, Run
-from augsynth.transforms.base import Array
+from augsynth.runs import Alone, Run
 
 INTERPRETED = layout.INTERPRETED
 
@@ -47,7 +46,7 @@ def render(
         )
     current = list(images)
     with on(images[0].device):
-        for step in _passes(runs, len(images)):
+        for step in passes_of(runs, len(images), _known):
             if isinstance(step, Alone):
                 _render_alone(current, step, output.white, exact)
             else:
@@ -56,57 +55,13 @@ def render(
     return current
 
 
+def _known(run: Run) -> bool:
+    return not isinstance(run, Alone)
+
+
 def _working(white: float) -> Output:
     """Describe what passes between launches: float32 in the input's own units."""
     return Output(white, (0.0,), (1 / white,), torch.float32)
-
-
-@dataclass(frozen=True)
-class _Pass:
-    """What one launch does: rows `(R,)` of the batch, and what each run does to some of them."""
-
-    rows: Array
-    parts: tuple[Part, ...]
-    last: bool
-
-
-def _passes(runs: Sequence[Run], count: int) -> list[_Pass | Alone]:
-    """Split runs into what the kernel takes at once: per sample one resample, then colours and rectangles.
-
-    A sample's next resample opens its next pass; a transform that renders itself stands between two passes. The last
-    pass has all samples, and each sample's last part.
-    """
-    depth, busy = np.zeros(count, np.int64), np.zeros(count, bool)
-    levels = []
-    for run in runs:
-        if isinstance(run, Alone):
-            # Passes of the kernel have even numbers, what stands between them odd ones.
-            depth[run.rows] = depth[run.rows].max() | 1
-        elif isinstance(run, Geometry):
-            depth[run.rows] += 2 * busy[run.rows]
-        levels.append(depth[run.rows])
-        depth[run.rows] += isinstance(run, Alone)
-        busy[run.rows] = not isinstance(run, Alone)
-    last = int(depth.max())
-    # Whatever is not followed by anything can wait for the last pass.
-    levels = [np.where(level == depth[run.rows], last, level) for run, level in zip(runs, levels, strict=True)]
-    found: list[_Pass | Alone] = []
-    for level in sorted({last, *(number for numbers in levels for number in numbers.tolist())}):
-        here = [(run, (numbers == level).nonzero()[0]) for run, numbers in zip(runs, levels, strict=True)]
-        if level % 2:
-            found += [run for run, position in here if isinstance(run, Alone) and len(position)]
-        else:
-            found.append(_pass([pair for pair in here if len(pair[1])], count, level == last))
-    return found
-
-
-def _pass(pairs: Sequence[tuple[Run, Array]], count: int, last: bool) -> _Pass:
-    taking_part = np.full(count, last)
-    for run, position in pairs:
-        taking_part[run.rows[position]] = True
-    place = taking_part.cumsum() - 1
-    parts = tuple(Part(run, position, place[run.rows[position]]) for run, position in pairs)
-    return _Pass(taking_part.nonzero()[0], parts, last)
 
 
 def _render_alone(current: list[torch.Tensor], run: Alone, white: float, exact: bool) -> None:
@@ -118,7 +73,7 @@ def _render_alone(current: list[torch.Tensor], run: Alone, white: float, exact: 
         current[row] = image
 
 
-def _render_pass(current: list[torch.Tensor], step: _Pass, output: Output, ride: Ride | None, exact: bool) -> None:
+def _render_pass(current: list[torch.Tensor], step: Pass, output: Output, ride: Ride | None, exact: bool) -> None:
     images = [current[row] for row in step.rows.tolist()]
     parts = launches(images, step.parts, output, ride, exact)
     shapes: list[tuple[int, ...]] = [()] * len(images)
@@ -153,9 +108,9 @@ class Recorded:
     def render(self, images: Sequence[torch.Tensor], runs: Sequence[Run]) -> torch.Tensor | list[torch.Tensor]:
         """Render B images as `render` does; a list where samples end in several sizes."""
         with on(images[0].device):
-            passes = _passes(runs, len(images))
+            passes = passes_of(runs, len(images), _known)
             parts: list[Launch] = []
-            if isinstance(passes[0], _Pass) and passes[0].last:
+            if isinstance(passes[0], Pass) and passes[0].last:
                 parts = launches(images, passes[0].parts, self.output, None, self.exact)
             if len(parts) != 1 or (parts[0].table.rows["size"] != parts[0].table.rows["size"][0]).any():
                 return _together(render(images, runs, self.output, self.exact))

@@ -14,8 +14,9 @@ import triton.language as tl
 from augsynth.engines import triton_kernel as kernel
 from augsynth.engines import triton_layout as layout
 from augsynth.engines.output import Output
+from augsynth.engines.passes import Part
 from augsynth.engines.triton_riders import Ride
-from augsynth.engines.triton_table import Part, Table, build
+from augsynth.engines.triton_table import Table, build
 from augsynth.transforms.base import Array
 from augsynth.transforms.color import LUMA
 

@@ -11,8 +11,9 @@ import torch
 
 from augsynth.engines import triton_layout as layout
 from augsynth.engines.output import fill_values
+from augsynth.engines.passes import Part
 from augsynth.engines.triton_memory import padded
-from augsynth.runs import BICUBIC, COPY, RESIZE, WARP, Colors, Erasing, Geometry, Run
+from augsynth.runs import BICUBIC, COPY, RESIZE, WARP, Colors, Erasing, Geometry
 from augsynth.transforms.base import BORDER_MODES, Array
 
 # Tables grow in steps of this size, so that few different shapes occur: a recorded graph has one shape.
@@ -58,22 +59,6 @@ STEP = record(
     },
     layout.STEP_WORDS,
 )
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a run does to some rows of a table: `position` are those samples' rows of the run's own arrays."""
-
-    run: Run
-    position: Array
-    at: Array
-
-    def among(self, places: Array, count: int) -> Part:
-        """Restrict to the rows `places` of a table of `count` rows, which become a table of their own."""
-        row = np.full(count, -1)
-        row[places] = np.arange(len(places))
-        stays = row[self.at] >= 0
-        return Part(self.run, self.position[stays], row[self.at[stays]])
 
 
 @dataclass(frozen=True)
