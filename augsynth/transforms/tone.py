@@ -39,7 +39,7 @@ __all__ = [
     "SolarizeAdd",
 ]
 
-_UINT8 = np.arange(256, dtype=np.uint8)
+_UINT8 = LEVELS.astype(np.uint8)
 _BINS = 256 - 1e-3  # from floats to 256 levels: torchvision's factor
 
 
@@ -149,8 +149,7 @@ class Solarize(LevelTone):
         return first_of_three(np.ceil(self.limits(params, 255.0)))
 
     def apply(self, pixels: torch.Tensor, params: Array, white: float) -> torch.Tensor:
-        values = levels(pixels, white)
-        # By products, because torch.where takes twice as long on the CPU.
+        values = levels(pixels, white)  # by products, because torch.where takes twice as long on the CPU
         return values + (values >= column(self.limits(params, white), values)) * (white - 2.0 * values)
 
     def on_levels(self, pixels: Array, params: Array) -> Array:
