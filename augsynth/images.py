@@ -295,5 +295,8 @@ def from_tensor(result: torch.Tensor, form: Form, normalized: bool = False) -> A
 def _to_hwc(result: torch.Tensor, flat: bool) -> Array:
     if result.dtype == torch.bfloat16:
         raise TypeError("numpy has no bfloat16: give tensors, or choose dtype=torch.float32 or float16")
-    array = result.permute(1, 2, 0).numpy()
+    planes = result.numpy()
+    if len(planes) == 3 and result.dtype in (torch.uint8, torch.float32):
+        return np.asarray(cv2.merge(list(planes)))  # numpy takes six times as long at 224 px
+    array = planes.transpose(1, 2, 0)
     return np.ascontiguousarray(array[:, :, 0] if flat and array.shape[2] == 1 else array)

@@ -151,10 +151,10 @@ class Rng:
 
     def words(self, slots: Sequence[int], lanes: Sequence[int]) -> np.ndarray:
         """Return `(B, 4 N)` uint64 words below 2**32: four for each of the N (slot, lane) pairs, in one Philox call."""
-        if len(self) * len(slots) <= _SCALAR_BLOCKS:
-            return self._scalar_words(slots, lanes)
         if kernel is not None:
             return self._compiled_words(slots, lanes)
+        if len(self) * len(slots) <= _SCALAR_BLOCKS:
+            return self._scalar_words(slots, lanes)
         column = [array.astype(np.uint64)[:, None] for array in (self.index, self.occurrence, self.epoch)]
         counter = (column[0], column[1], np.asarray(slots, np.uint64)[None], np.asarray(lanes, np.uint64)[None])
         blocks = philox(counter, (np.uint64(self.seed), column[2]))

@@ -158,8 +158,9 @@ def test_without_a_compiler_opencv_takes_its_place():
         Pipeline([JITTER], engine="native")(images, index=INDEX)
 
 
-def test_words_are_the_same_with_and_without_the_kernel(monkeypatch):
-    random_ = Rng.of(2**32 - 1, range(7, 40), range(33), 2**31)
+@pytest.mark.parametrize("count", [1, 3, 33])
+def test_words_are_the_same_with_and_without_the_kernel(count, monkeypatch):
+    random_ = Rng.of(2**32 - 1, range(7, 7 + count), range(count), range(2**31, 2**31 + count))
     slots, lanes = [1, 2**32 - 1, 77], [0, 5, 2**20]
     compiled = random_.words(slots, lanes)
     monkeypatch.setattr(rng, "kernel", None)
