@@ -133,3 +133,11 @@ def test_a_box_in_pixels_where_shares_are_due_is_named():
     adapted = convert(A.HorizontalFlip(), bbox_params=A.BboxParams("yolo", label_fields=[]))
     with pytest.raises(ValueError, match=r"'bboxes' has a coordinate of 25: boxes of this format are shares"):
         adapted(image=PICTURE, bboxes=[[20.0, 10.0, 25.0, 15.0]])
+
+
+def test_compare_takes_an_image_alone_where_boxes_are_wanted_beside_it():
+    boxes = A.BboxParams("pascal_voc", label_fields=["labels"])
+    chain = A.Compose([A.HorizontalFlip(), A.RandomBrightnessContrast()], bbox_params=boxes)
+    result = ag.from_albumentations(chain).compare(np.zeros((20, 30, 3), np.uint8), samples=2)
+    assert [row.kind for row in result.rows] == ["fused", "fused"]
+    assert set(chain.processors) == {"bboxes"}

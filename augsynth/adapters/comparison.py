@@ -98,7 +98,7 @@ def _picture(image: Any) -> Array:
 
 def caller(library: str, original: Any) -> Callable[[Any], Any]:
     """Return the original as a function of an image."""
-    steps = list(original) if isinstance(original, (list, tuple)) else [original]
+    steps = [_imageonly(step) for step in (original if isinstance(original, (list, tuple)) else [original])]
 
     def through(image: Any) -> Any:
         for step in steps:
@@ -106,6 +106,15 @@ def caller(library: str, original: Any) -> Callable[[Any], Any]:
         return image
 
     return through
+
+
+def _imageonly(step: Any) -> Any:
+    """Return an albumentations Compose that asks for no boxes, keypoints or labels beside its image."""
+    if not getattr(step, "processors", None):
+        return step
+    step = copy.copy(step)
+    step.processors = {}
+    return step
 
 
 def _row(pair: Pair, picture: Array, samples: int) -> Row:
