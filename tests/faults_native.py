@@ -11,6 +11,7 @@ _LAYOUTS = ("test_native.py::test_layouts_are_read_by_their_strides",)
 _SLICES = ("test_fusion.py::test_a_crop_of_a_resized_image_sees_over_its_edges_wherever_it_falls",)
 _HORIZON = ("test_geometry_more.py::test_an_output_that_looks_past_the_horizon_agrees_with_the_reference",)
 _HALVES = ("test_native.py::test_bytes_are_rounded_to_the_nearest_and_halves_to_even",)
+_COPIES = ("test_native.py::test_bytes_that_are_only_moved_are_copied",)
 _WORDS = ("test_native.py::test_words_are_the_same_with_and_without_the_kernel",)
 
 

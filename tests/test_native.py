@@ -11,6 +11,7 @@ import torch
 from examples import noise, pictures
 from reference import assert_agrees
 from test_fusion import random_transform
+from torchvision.transforms import v2
 
 from augsynth import Pipeline, rendering, rng
 from augsynth import transforms as T
@@ -92,6 +93,21 @@ def test_bytes_are_rounded_to_the_nearest_and_halves_to_even():
     halves = torch.tensor([[[0.5, 1.5, 2.5, 3.5, 250.5, 254.5, 7.25, 7.75]]]) / 255
     got = Pipeline([], engine="native", dtype=torch.uint8)([halves], index=[0])[0]
     assert got.flatten().tolist() == (halves * 255).round().flatten().tolist()
+
+
+@pytest.mark.parametrize("size", [(5, 3), (16, 16), (37, 53), (70, 100)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_bytes_that_are_only_moved_are_copied(size, channels):
+    planes = noise(size, channels, "uint8")
+    array = np.ascontiguousarray(planes.permute(1, 2, 0).numpy())
+    for flips in ((), (1,), (2,), (1, 2)):
+        steps = [(None, T.RandomVerticalFlip(1.0), T.RandomHorizontalFlip(1.0))[axis] for axis in flips]
+        for image in (planes, array):
+            got = torch.as_tensor(np.asarray(run([*steps, T.CenterCrop((4, 2))], [image])[0]))
+            got = got if image is planes else got.permute(2, 0, 1)
+            assert torch.equal(got, v2.functional.center_crop(planes.flip(flips), [4, 2]))
+            whole = torch.as_tensor(np.asarray(run(steps, [image])[0]))
+            assert torch.equal(whole if image is planes else whole.permute(2, 0, 1), planes.flip(flips))
 
 
 def test_gray_and_coloured_images_go_together():

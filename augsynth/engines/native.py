@@ -20,6 +20,7 @@ from augsynth.engines.alone import render_alone
 from augsynth.engines.buffers import allocate_batch, recycled
 from augsynth.engines.output import Output
 from augsynth.engines.passes import Part, Pass, passes_of
+from augsynth.images import SMALL
 from augsynth.runs import NEAREST, Alone, Colors, Erasing, Geometry, Mixed, Run
 from augsynth.transforms.base import BORDER_MODES, Array, Border
 from augsynth.transforms.color import LUMA
@@ -72,10 +73,17 @@ def render(
     Returns one contiguous `(B, C, h, w)` batch where all samples end in the same size, else B tensors `(C, h, w)`.
     """
     current = list(images)
-    *steps, last = passes_of(runs, len(images), _known(output.white))
+    known = _known(output.white)
+    if output.is_integer and images[0].size > 3 * SMALL and all(isinstance(run, Alone) for run in runs):
+        known = _moves_or_colors  # tones of bytes that stay bytes are a table or less: floats would take twice as long
+    *steps, last = passes_of(runs, len(images), known)
     _advance(current, steps, output.white, exact)
     assert isinstance(last, Pass)
     return _render_last(current, last, sizes, output, exact)
+
+
+def _moves_or_colors(run: Run) -> bool:
+    return not isinstance(run, Alone)
 
 
 def _known(white: float) -> Callable[[Run], bool]:
@@ -83,7 +91,7 @@ def _known(white: float) -> Callable[[Run], bool]:
     whole = white == 255.0
 
     def known(run: Run) -> bool:
-        return not isinstance(run, Alone) or (whole and run.transform.kernel_step in _LEVELS)
+        return _moves_or_colors(run) or (whole and run.transform.kernel_step in _LEVELS)
 
     return known
 

@@ -81,6 +81,13 @@ typedef struct {
     float luma[3], scale[3], offset[3];
 } Output;
 
+/* Tell whether bytes come out as they went in. */
+static inline int is_plain(const Output *out) {
+    int same = out->to == UINT8 && !out->interleaved;
+    for (int c = 0; c < out->channels; c++) same &= out->scale[c] == 1 && out->offset[c] == 0;
+    return same;
+}
+
 /* --- memory: blocks that every sample of a call uses again ------------------------------------------------------- */
 
 typedef struct Block {
@@ -154,6 +161,7 @@ typedef struct {
     int taps;           /* weights of each */
     int low, high;      /* pixels of the source that are read, some of which may lie outside */
     int shifted;        /* each pixel of the output is one of the source, in order: nothing to compute */
+    int reversed;       /* the same, from the last to the first */
     int folded;         /* pixel numbers may rise and fall */
     int32_t *first;     /* (padded,) the first pixel of the source for each of the output, counted from low */
     float *weight;      /* (taps, padded) */
@@ -203,10 +211,10 @@ static Axis axis_of(Arena *arena, const Row *row, int a, double scale, double sh
         if (first < axis.low) axis.low = first;
         if (first + axis.taps > axis.high) axis.high = first + axis.taps;
     }
-    axis.shifted = axis.taps == 1;
+    axis.shifted = axis.reversed = axis.taps == 1;
     for (int u = 0; u < n; u++) {
         axis.first[u] -= axis.low;
-        axis.shifted &= axis.first[u] == u;
+        axis.shifted &= axis.first[u] == u, axis.reversed &= axis.first[u] == n - 1 - u;
     }
     for (int u = n; u < axis.padded; u++) {
         axis.first[u] = axis.first[n - 1];

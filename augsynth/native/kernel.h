@@ -4,6 +4,7 @@
 #include "steps.h"
 #include "levels.h"
 #include "write.h"
+#include "copy.h"
 
 /* Make a sample's rows: straight for maps that keep the axes, warped for all others. */
 typedef struct {
@@ -127,13 +128,18 @@ static void FN(render_sample)(Arena *arena, const Row *row, const Step *steps, c
     canvas.kept = canvas.entire ? take(arena, 2 * canvas.pitch) : NULL;
     const Step *last = count ? canvas.steps[count - 1] : NULL;
     const int joined = count > 0 && last->code == COLOR_MATRIX && out->to == FLOAT32 && !out->interleaved && out->channels == 3;
+    /* Lines are read in the order in which they lie in memory: half the time of the other one. */
+    const int moved = rows.straight && rows.lines.y.taps == 1 && row->type == UINT8 && is_plain(out) && count == 0;
+    uint8_t *room = moved ? take(arena, canvas.w) : NULL;
     for (int pass = 0, next = 0, stop; pass < passes; pass++, next = stop) {
         for (stop = next + (pass > 0); stop < count && need_of(canvas.steps[stop]) == NO_NEED; stop++) {}
         const int need = stop < count ? need_of(canvas.steps[stop]) : NO_NEED;
         Facts found;
         if (need) FN(open_facts)(&found);
-        for (int y = 0; y < canvas.h; y++) {
+        for (int v = 0; v < canvas.h; v++) {
+            const int y = moved && rows.lines.y.reversed ? canvas.h - 1 - v : v;
             float *at = canvas.planes + (canvas.entire ? y * canvas.pitch : 0);
+            if (moved && FN(copy_row)(&rows.lines, row, y, room)) continue;
             if (pass == 0) FN(make_row)(&rows, row, out->white, y, at, out->channels);
             const int alone = joined && !need; /* the last step is left for the write */
             FN(step_row)(&canvas, next, stop - alone, y, at);

@@ -33,6 +33,8 @@ static const uint8_t SPLIT[3][3][16] __attribute__((aligned(16))) = {
 /* From pixels of three bytes to pixels of four. */
 static const uint8_t WIDEN[16] __attribute__((aligned(16))) = {0, 1, 2, NO, 3, 4, 5, NO, 6, 7, 8, NO, 9, 10, 11, NO};
 
+static const uint8_t BACKWARDS[16] __attribute__((aligned(16))) = {15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0};
+
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
 #define WIDTH 16
