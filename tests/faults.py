@@ -260,7 +260,7 @@ MUTANTS = [
     Mutant(
         "a clamp dropped (torch)",
         TORCH,
-        "_matrix(pixels, _tensor(a, pixels), shift).clamp(0.0, white)",
+        "_bounded(_matrix(pixels, _tensor(a, pixels), shift), white)",
         "_matrix(pixels, _tensor(a, pixels), shift)",
         REFERENCE,
     ),

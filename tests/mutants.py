@@ -29,12 +29,13 @@ from faults_mix import MUTANTS as MIX
 from faults_native import MUTANTS as NATIVE
 from faults_targets import MUTANTS as TARGETS
 from faults_tones import MUTANTS as TONES
+from faults_triton import MUTANTS as TRITON
 
 TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
-MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *NATIVE]
+MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *NATIVE, *TRITON]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

@@ -193,19 +193,118 @@ def test_a_graph_is_replayed_with_new_parameters_on_new_images() -> None:
     assert len(recorded._recordings) <= 2
 
 
-@pytest.mark.parametrize("dtype", MASKS)
-def test_masks_on_the_gpu_are_those_of_the_torch_engine(dtype: torch.dtype) -> None:
-    from augsynth.engines.triton import warp_masks
+# --- masks and keypoints ----------------------------------------------------------------------------------------------
 
-    crop = [T.RandomRotation(25, fill=0.0), T.RandomCrop((40, 50))]
-    pipeline = Pipeline(crop, seed=1)
-    masks = (torch.randint(0, 9, (4, 60, 75), generator=torch.Generator().manual_seed(0))).to(dtype)
-    [run] = fuse(pipeline.draw([(60, 75)] * 4, index=range(4)), exact_color=True)
-    moved = torch.stack(warp_masks(masks.cuda(), run)).cpu()
-    assert moved.dtype == dtype
-    shares = masks[:, None].float() / 9
-    expected = Pipeline(crop, seed=1, engine="torch")(shares, index=range(4))
-    assert (moved.float() != (expected[:, 0] * 9).round()).float().mean() < 0.005
+MOVES = [T.RandomResizedCrop((40, 50)), T.RandomHorizontalFlip(), T.RandomRotation(25), T.ColorJitter(0.3, 0.3)]
+
+
+def targets(dtype: torch.dtype = torch.int64) -> dict[str, torch.Tensor]:
+    r = torch.Generator().manual_seed(0)
+    masks = torch.randint(0, 2 if dtype == torch.bool else 99, (8, 60, 75), generator=r).to(dtype)
+    points = torch.rand(8, 17, 3, generator=r) * torch.tensor([80.0, 65.0, 2.0])
+    return {"image": batch(), "mask": masks, "keypoints": points}
+
+
+def cuda(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: value.cuda() for key, value in sample.items()}
+
+
+@pytest.mark.parametrize("dtype", [*MASKS, torch.float32, torch.bfloat16])
+def test_masks_and_keypoints_on_the_gpu_are_those_of_the_cpu(dtype: torch.dtype) -> None:
+    pipeline = Pipeline(MOVES, seed=1, mask_fill=1, flip_pairs=((1, 2), (3, 4)))
+    mine, theirs = pipeline(cuda(targets(dtype)), index=range(8)), pipeline(targets(dtype), index=range(8))
+    assert torch.equal(mine["mask"].cpu(), theirs["mask"])
+    torch.testing.assert_close(mine["keypoints"].cpu(), theirs["keypoints"], atol=1e-4, rtol=1e-6)
+
+
+def test_masks_and_keypoints_ride_without_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, sample = Pipeline(MOVES[:3], mask_fill=255), cuda(targets())
+    pipeline(sample, index=range(8))
+    launches = count_launches(monkeypatch)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        pipeline(sample, index=range(8, 16))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert launches == [1]
+
+
+@pytest.mark.parametrize("dtype", MASKS)
+def test_masks_in_a_launch_of_their_own_are_the_same(dtype: torch.dtype) -> None:
+    from augsynth.engines.triton_riders import warp_masks
+
+    pipeline = Pipeline([T.RandomRotation(25), T.RandomCrop((40, 50))], seed=1)
+    masks = targets(dtype)["mask"]
+    [run] = fuse(pipeline.draw([(60, 75)] * 8, index=range(8)), exact_color=True)
+    moved = torch.stack(warp_masks(list(masks.cuda()), run)).cpu()
+    assert torch.equal(moved, pipeline({"image": batch(), "mask": masks}, index=range(8))["mask"])
+
+
+# --- the draw on the device -------------------------------------------------------------------------------------------
+
+NORMALIZE = T.Normalize((0.5,) * 3, (0.2,) * 3)
+DRAWN = {
+    "imagenet": [T.RandomResizedCrop(48), T.RandomHorizontalFlip(), T.ColorJitter(0.4, 0.4, 0.4, 0.1), NORMALIZE],
+    "recipe": [*RECIPE, T.RandomGrayscale(0.3)],
+    "affine": [T.RandomAffine(30, (0.1, 0.2), (0.5, 1.5), 9, "bilinear"), T.RandomErasing(0.5), NORMALIZE],
+    "cifar": [T.RandomCrop(56, 4, padding_mode="reflect"), T.RandomVerticalFlip(), NORMALIZE],
+    "choice": [T.OneOf([T.RandomRotation(90), T.RandomHorizontalFlip()]), T.RandomApply([T.ColorJitter(0.3, 0.3)])],
+}
+
+
+@pytest.mark.parametrize("color", ["exact", "linear"])
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_the_device_draws_is_what_the_host_draws(name: str, color: str) -> None:
+    pipeline = Pipeline(DRAWN[name], seed=2**32 - 3, engine="triton", color=color, dtype=torch.float32)
+    images = batch(64).cuda()
+    graph = pipeline.graphed(images)
+    assert graph.draws_on == "device"
+    differs = []
+    for epoch in range(8):
+        mine, theirs = graph(images, index=range(64), epoch=epoch), pipeline(images, index=range(64), epoch=epoch)
+        differs.append((mine - theirs).abs() > 1e-3)
+    # A coordinate on the edge between two pixels may fall either way where nothing interpolates.
+    assert torch.stack(differs).float().mean() < 1e-4
+
+
+def test_a_replayed_step_waits_for_nothing_and_starts_three_kernels() -> None:
+    pipeline = Pipeline(DRAWN["imagenet"], engine="triton", dtype=torch.bfloat16)
+    first, second, index = batch(32).cuda(), batch(32).flip(3).cuda(), torch.arange(32).cuda()
+    graph = pipeline.graphed(first)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        graph(second, index=range(32), epoch=1)
+        graph(first, index=index, epoch=2)
+        graph.replay()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        graph.replay()
+        torch.cuda.synchronize()
+    names = [event.name for event in profile.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+    assert len([name for name in names if "mem" not in name.lower()]) == 3, names
+
+
+def test_a_graph_takes_masks_and_keypoints_along() -> None:
+    pipeline, sample = Pipeline(MOVES, seed=4, mask_fill=9, engine="triton"), cuda(targets())
+    parts = sample["image"], sample["mask"], sample["keypoints"]
+    graph = pipeline.graphed(*parts)
+    for epoch in range(4):
+        _, masks, points = graph(*parts, index=range(8), epoch=epoch)
+        expected = pipeline(sample, index=range(8), epoch=epoch)
+        assert (masks != expected["mask"]).float().mean() < 1e-4
+        torch.testing.assert_close(points, expected["keypoints"], atol=1e-3, rtol=1e-5)
+
+
+def test_a_graph_whose_draw_is_on_the_host_gives_the_same_bits() -> None:
+    pipeline = Pipeline([T.RandomPerspective(0.4), T.ColorJitter(0.2)], engine="triton")
+    images = batch().cuda()
+    graph = pipeline.graphed(images)
+    assert graph.draws_on.startswith("host: random_perspective")
+    assert torch.equal(graph(images, index=range(8)), pipeline(images, index=range(8)))
+
+
+# --- mixing ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("engine", ["triton", "torch"])
