@@ -304,7 +304,7 @@ def test_a_graph_whose_draw_is_on_the_host_gives_the_same_bits() -> None:
     assert torch.equal(graph(images, index=range(8)), pipeline(images, index=range(8)))
 
 
-# --- mixing ------------------------------------------------------------------------------------------------------------
+# --- mixing -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("engine", ["triton", "torch"])

@@ -91,7 +91,7 @@ def _known(white: float) -> Callable[[Run], bool]:
     whole = white == 255.0
 
     def known(run: Run) -> bool:
-        return _moves_or_colors(run) or (whole and run.transform.kernel_step in _LEVELS)
+        return not isinstance(run, Alone) or (whole and run.transform.kernel_step in _LEVELS)
 
     return known
 
