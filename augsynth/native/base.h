@@ -178,7 +178,8 @@ static int near(int first, int taps, int size, int border) {
 }
 
 /* Lay out one axis of a map `at = scale u + shift` into `size` pixels, or through a filter into those behind the grid. */
-static Axis axis_of(Arena *arena, const Row *row, int a, double scale, double shift, int n, int size, int filter, int taps) {
+static Axis axis_of(Arena *arena, const Row *row, int a, double scale, double shift, int n, int size, int filter,
+                    int taps) {
     Axis axis = {.n = n, .padded = whole(n), .folded = row->border >= REFLECT, .low = INT32_MAX, .high = INT32_MIN};
     float ratio = row->ratio[a], stretch = ratio > 1 ? ratio : 1, support = filter == CUBIC ? 2 * stretch : stretch;
     axis.taps = filter ? (int)floorf(2 * support) + 2 : taps;
@@ -191,7 +192,8 @@ static Axis axis_of(Arena *arena, const Row *row, int a, double scale, double sh
         int first;
         if (filter) {
             int pixel = (int)floor(at);
-            float centre = ((pixel < 0 ? 0 : pixel >= row->grid[a] ? row->grid[a] - 1 : pixel) + 0.5f) * ratio, total = 0;
+            pixel = pixel < 0 ? 0 : pixel >= row->grid[a] ? row->grid[a] - 1 : pixel;
+            float centre = (pixel + 0.5f) * ratio, total = 0;
             first = (int)floorf(centre - support + 0.5f);
             for (int k = 0; k < axis.taps; k++) {
                 float distance = (first + k + 0.5f - centre) / stretch, value = 1 - fabsf(distance);

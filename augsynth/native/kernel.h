@@ -35,7 +35,8 @@ static Lines FN(lines_of)(Arena *arena, const Image *image, Axis y, Axis x) {
 /* Shrink the window by the filter to the grid: planes of floats. */
 static Image FN(shrunk)(Arena *arena, const Row *row, const Image *image) {
     const int h = row->grid[0], w = row->grid[1];
-    Axis y = axis_of(arena, row, 0, 1, 0, h, image->h, row->filter, 1), x = axis_of(arena, row, 1, 1, 0, w, image->w, row->filter, 1);
+    Axis y = axis_of(arena, row, 0, 1, 0, h, image->h, row->filter, 1);
+    Axis x = axis_of(arena, row, 1, 1, 0, w, image->w, row->filter, 1);
     Lines lines = FN(lines_of)(arena, image, y, x);
     const size_t pitch = (size_t)image->channels * x.padded;
     float *planes = take(arena, h * pitch);
@@ -57,8 +58,8 @@ static Warp FN(warp_of)(Arena *arena, const Row *row, const Image *image) {
     warp.pixels = pixels;
     size_t stride = whole(warp.right - warp.left) + 16;
     float *raw = take(arena, 3 * stride);
-    for (int line = warp.top; line < warp.bottom; line++)
-        FN(read_pixels)(&warp, image, bounded(line, image->h, image->border), raw, stride, pixels + (line - warp.top) * warp.pitch);
+    for (int line = warp.top; line < warp.bottom; line++, pixels += warp.pitch)
+        FN(read_pixels)(&warp, image, bounded(line, image->h, image->border), raw, stride, pixels);
     warp.at_x = take(arena, 2 * (size_t)warp.n), warp.at_y = take(arena, 2 * (size_t)warp.n);
     warp.offset = take(arena, warp.n), warp.tx = take(arena, warp.n), warp.ty = take(arena, warp.n);
     warp.four = take(arena, 4 * (size_t)warp.n);
@@ -94,8 +95,8 @@ static void FN(sharpen)(FN(Canvas) *canvas, const Step *step, int y) {
     const float *above = canvas->kept + ((y + 1) & 1) * canvas->pitch, *below = row + canvas->pitch;
     memcpy(mine, row, canvas->pitch * sizeof(float));
     if (y == 0 || y + 1 == canvas->h) return;
-    for (int c = 0; c < canvas->out->channels; c++, row += canvas->stride, above += canvas->stride, mine += canvas->stride, below += canvas->stride)
-        FN(sharpen_row)(step, row, above, mine, below, canvas->w);
+    for (size_t c = 0, at = 0; c < (size_t)canvas->out->channels; c++, at += canvas->stride)
+        FN(sharpen_row)(step, row + at, above + at, mine + at, below + at, canvas->w);
 }
 
 /* Run the steps [from, to) on row y; only the first of them may ask for something. */
@@ -105,7 +106,8 @@ static void FN(step_row)(FN(Canvas) *canvas, int from, int to, int y, float *row
     for (int k = from; k < to; k++) {
         const Step *step = canvas->steps[k];
         if (step->code == COLOR_MATRIX)
-            FN(color_row)(step, step->mean ? canvas->facts.mean : 0, canvas->out->white, row, row + stride, row + 2 * stride, n, channels);
+            FN(color_row)(step, step->mean ? canvas->facts.mean : 0, canvas->out->white, row, row + stride,
+                          row + 2 * stride, n, channels);
         else if (step->code == HUE) FN(hue_row)(step->matrix[0], row, row + stride, row + 2 * stride, n);
         else if (step->code == ERASE) FN(erase_row)(step, y, row, stride, n, channels);
         else if (step->code == SHARPEN) FN(sharpen)(canvas, step, y);
@@ -127,7 +129,8 @@ static void FN(render_sample)(Arena *arena, const Row *row, const Step *steps, c
     canvas.planes = take(arena, (canvas.entire ? canvas.h : 1) * canvas.pitch);
     canvas.kept = canvas.entire ? take(arena, 2 * canvas.pitch) : NULL;
     const Step *last = count ? canvas.steps[count - 1] : NULL;
-    const int joined = count > 0 && last->code == COLOR_MATRIX && out->to == FLOAT32 && !out->interleaved && out->channels == 3;
+    const int planar = out->to == FLOAT32 && !out->interleaved && out->channels == 3;
+    const int joined = planar && count > 0 && last->code == COLOR_MATRIX;
     /* Lines are read in the order in which they lie in memory: half the time of the other one. */
     const int moved = rows.straight && rows.lines.y.taps == 1 && row->type == UINT8 && is_plain(out) && count == 0;
     uint8_t *room = moved ? take(arena, canvas.w) : NULL;

@@ -87,10 +87,12 @@ static void FN(stretch_row)(float *restrict row, int n, float low, float high) {
 }
 
 /* Blend with a 3 x 3 blur; the outermost pixels stay. above, below: the rows beside this one, before their steps. */
-static void FN(sharpen_row)(const Step *step, float *restrict row, const float *above, const float *kept, const float *below, int n) {
+static void FN(sharpen_row)(const Step *step, float *restrict row, const float *above, const float *kept,
+                            const float *below, int n) {
     const float high = step->vector[0], low = step->vector[1];
     for (int i = 1; i + 1 < n; i++) {
-        float sum = (above[i - 1] + above[i] + above[i + 1]) + (kept[i - 1] + kept[i + 1]) + (below[i - 1] + below[i] + below[i + 1]);
+        float sum = (above[i - 1] + above[i] + above[i + 1]) + (kept[i - 1] + kept[i + 1]);
+        sum += below[i - 1] + below[i] + below[i + 1];
         float middle = kept[i], change = FN(level)((sum + 5 * middle) * (float)(1.0 / 13)) - middle;
         row[i] = floorf(FN(bound)((middle + high * change) + low * change, 255));
     }

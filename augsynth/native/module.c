@@ -106,7 +106,8 @@ static PyObject *native_render(PyObject *self, PyObject *args) {
     Arena arena = {NULL};
     volatile int failed = 0;
     Py_BEGIN_ALLOW_THREADS
-    if (setjmp(arena.failed) == 0) render(&arena, (const Sample *)(uintptr_t)rows, (const Step *)(uintptr_t)steps, samples, capacity, &out);
+    if (setjmp(arena.failed) == 0)
+        render(&arena, (const Sample *)(uintptr_t)rows, (const Step *)(uintptr_t)steps, samples, capacity, &out);
     else failed = 1;
     release(&arena);
     Py_END_ALLOW_THREADS
@@ -171,8 +172,9 @@ static PyObject *native_words(PyObject *self, PyObject *args) {
     Py_ssize_t samples, blocks;
     if (!PyArg_ParseTuple(args, "KKKIKKnnK", &index, &occurrence, &epoch, &seed, &slots, &lanes, &samples, &blocks, &words))
         return NULL;
-    fill_words((const int64_t *)(uintptr_t)index, (const int64_t *)(uintptr_t)occurrence, (const int64_t *)(uintptr_t)epoch, seed,
-               (const int64_t *)(uintptr_t)slots, (const int64_t *)(uintptr_t)lanes, samples, blocks, (uint64_t *)(uintptr_t)words);
+    fill_words((const int64_t *)(uintptr_t)index, (const int64_t *)(uintptr_t)occurrence,
+               (const int64_t *)(uintptr_t)epoch, seed, (const int64_t *)(uintptr_t)slots,
+               (const int64_t *)(uintptr_t)lanes, samples, blocks, (uint64_t *)(uintptr_t)words);
     Py_RETURN_NONE;
 }
 
@@ -197,13 +199,15 @@ static PyMethodDef methods[] = {
     {"sets", native_sets, METH_NOARGS, "Return the names of the instruction sets that this machine has, best first."},
     {NULL, NULL, 0, NULL}};
 
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", "The CPU kernel.", 0, methods, NULL, NULL, NULL, NULL};
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_native", "The CPU kernel.", 0, methods, NULL, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__native(void) {
     PyObject *made = PyModule_Create(&module);
     if (made == NULL) return NULL;
     /* Python lays out the tables: it checks that both mean the same. */
-    if (PyModule_AddIntConstant(made, "SAMPLE_BYTES", sizeof(Sample)) < 0 || PyModule_AddIntConstant(made, "STEP_BYTES", sizeof(Step)) < 0)
+    if (PyModule_AddIntConstant(made, "SAMPLE_BYTES", sizeof(Sample)) < 0 ||
+        PyModule_AddIntConstant(made, "STEP_BYTES", sizeof(Step)) < 0)
         Py_CLEAR(made);
     return made;
 }

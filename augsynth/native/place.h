@@ -1,4 +1,4 @@
-/* Where a sample lies: copied, resized or warped, from which window, through what filter. As in `augsynth/placing.py`. */
+/* Where a sample lies: copied, resized or warped, from which window, through what filter; see `augsynth/placing.py`. */
 
 #ifndef AUGSYNTH_PLACE_H
 #define AUGSYNTH_PLACE_H
@@ -56,7 +56,10 @@ static int place_straight(Row *row, const Sample *sample, int taps) {
     for (int a = 0; a < 2; a++) {
         double *scale = row->matrix + (a == 0 ? 4 : 0), *shift = row->matrix + (a == 0 ? 5 : 2);
         if (!filtered) *shift -= begin[a];
-        else *shift = offset[a] + (*scale < 0 ? row->size[a] : 0), *scale = *scale < 0 ? -1 : 1, row->grid[a] = (int32_t)full[a];
+        else {
+            *shift = offset[a] + (*scale < 0 ? row->size[a] : 0), *scale = *scale < 0 ? -1 : 1;
+            row->grid[a] = (int32_t)full[a];
+        }
     }
     row->taps = filtered ? 1 : taps;
     row->filter = !filtered ? UNFILTERED : sample->interpolation == BICUBIC ? CUBIC : TRIANGLE;
