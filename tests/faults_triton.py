@@ -160,13 +160,6 @@ MUTANTS = [
         ("test_triton_draw.py::test_the_tables_are_those_of_the_host",),
     ),
     Mutant(
-        "colours composed the wrong way round (triton)",
-        "engines/triton_steps.py",
-        "_composed(color, new, palette)",
-        "_composed(new, color, palette)",
-        ("test_triton_draw.py::test_the_tables_are_those_of_the_host",),
-    ),
-    Mutant(
         "strength forgotten (triton)",
         "engines/triton_plan.py",
         "transform.p * self.strength",

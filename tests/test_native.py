@@ -110,6 +110,12 @@ def test_bytes_that_are_only_moved_are_copied(size, channels):
             assert torch.equal(whole if image is planes else whole.permute(2, 0, 1), planes.flip(flips))
 
 
+def test_a_gray_image_expanded_to_three_channels_is_coloured():
+    plane = noise((20, 30), 1, "uint8")
+    for steps in RECIPES.values():
+        assert equal(run(steps, [plane.expand(3, 20, 30)]), run(steps, [plane.repeat(3, 1, 1)]))
+
+
 def test_gray_and_coloured_images_go_together():
     gray, coloured = noise((20, 30), 1, "uint8"), noise((25, 31), 3, "uint8", 1)
     together = Pipeline([T.Resize((16, 16)), JITTER], engine="native")([gray, coloured], index=[0, 1])

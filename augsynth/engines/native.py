@@ -31,6 +31,8 @@ _NOTHING, _MATRIX, _HUE, _ERASE = range(4)
 # Transforms on whole levels that the kernel knows, by their `kernel_step`.
 _NAMES = ("invert", "posterize", "solarize", "autocontrast", "equalize", "sharpen")
 _LEVELS = {name: code for code, name in enumerate(_NAMES, _ERASE + 1)}
+# The stride of the channels where there is no axis for them.
+_GRAY = -(2**31)
 # A thread is worth its start from this many pixels of output on.
 _PIXELS = 1 << 18
 # As in native/base.h.
@@ -149,7 +151,7 @@ def _render_last(
     kind = output.dtype if output.dtype in _TYPES else torch.float32
     table = samples_of(current)
     _move(table, step.parts)
-    coloured, everyone = table["strides"][:, 0] != 0, np.ones(len(current), bool)
+    coloured, everyone = table["strides"][:, 0] != _GRAY, np.ones(len(current), bool)
     if (sizes == sizes[0]).all() and (coloured == coloured[0]).all():
         shape = (len(current), 3 if coloured[0] else 1, int(sizes[0, 0]), int(sizes[0, 1]))
         batch = allocate_batch(shape, output.dtype)
@@ -250,7 +252,7 @@ def _call(
     interleaved: bool = False,
 ) -> None:
     """Render the samples `chosen (B,)` bool of a table: one call for gray and one for coloured images."""
-    gray = table["strides"][:, 0] == 0
+    gray = table["strides"][:, 0] == _GRAY
     for channels, mine in ((1, chosen & gray), (3, chosen & ~gray)):
         if not mine.any():
             continue

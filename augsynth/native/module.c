@@ -115,7 +115,9 @@ static PyObject *native_render(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* Fill in source, strides, size and type of each array (H, W, 3) or (H, W) of a sequence. */
+/* Fill in source, strides, size and type of each array (H, W, 3) or (H, W) of a sequence.
+
+   What has no axis for channels gets INT32_MIN as their stride: 0 is that of a gray image expanded to three. */
 static PyObject *native_describe(PyObject *self, PyObject *args) {
     PyObject *images;
     unsigned long long address;
@@ -136,7 +138,7 @@ static PyObject *native_describe(PyObject *self, PyObject *args) {
             sample->image[a] = (int32_t)view.shape[a];
             sample->strides[1 + a] = (int32_t)(view.strides[a] / view.itemsize);
         }
-        sample->strides[0] = view.ndim == 3 ? (int32_t)(view.strides[2] / view.itemsize) : 0;
+        sample->strides[0] = view.ndim == 3 ? (int32_t)(view.strides[2] / view.itemsize) : INT32_MIN;
         PyBuffer_Release(&view);
     }
     Py_DECREF(list);
