@@ -291,12 +291,12 @@ def test_help_says_what_the_flag_does(call):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_keeps_the_finished_runs_and_leaves_with_130(tmp_path, workers):
-    more = ["seeds=40", f"workers={workers}", "hydra.run.dir=here"]
+    more = ["seeds=400", f"workers={workers}", "hydra.run.dir=here"]
     command = [sys.executable, "-m", "augsynth", "compare", *TINY, *REAL, *more]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=tmp_path, env=environment(), start_new_session=True, **pipes) as process:
         for line in process.stderr:
-            if line.startswith("run 2/80"):
+            if line.startswith("run 2/800"):
                 # As a terminal does it: to the whole group, workers included.
                 os.killpg(process.pid, signal.SIGINT)
                 break
@@ -306,7 +306,7 @@ def test_ctrl_c_keeps_the_finished_runs_and_leaves_with_130(tmp_path, workers):
     assert "Interrupted" in out
     results = json.loads((tmp_path / "here" / "results.json").read_text())
     assert results["complete"] is False
-    assert 2 <= results["runs_finished"] < 80
+    assert 2 <= results["runs_finished"] < 800
     assert "Interrupted." in (tmp_path / "here" / "report.html").read_text()
     assert out.splitlines()[-1] == str(tmp_path / "here")
 
