@@ -14,12 +14,7 @@ import numpy as np
 
 from augsynth.program import COLOR, GEOMETRY, MIX, STANDALONE, Plan, Program, rows_by_code
 from augsynth.runs import (
-    BICUBIC,
-    BILINEAR,
-    COPY,
     NEAREST,
-    RESIZE,
-    WARP,
     Alone,
     Colors,
     Erasing,
@@ -27,7 +22,7 @@ from augsynth.runs import (
     Mixed,
     Run,
 )
-from augsynth.transforms.base import INTERPOLATIONS, Array, Border, Color, Geometric, Pixelwise, Standalone
+from augsynth.transforms.base import Array, Border, Color, Geometric, Pixelwise, Standalone
 from augsynth.transforms.combine import Mixture
 
 _EDGE = Border("edge")
@@ -226,21 +221,3 @@ def _erasing(program: Program, rows: Array, active: Array) -> Erasing:
         rectangle[row] = leaf.rectangle(program.params[rows[row], slot][None, : leaf.params])[0]
         paints[row] = leaf.constant
     return Erasing(rows, rectangle, tuple(paints))
-
-
-__all__ = [
-    "BICUBIC",
-    "BILINEAR",
-    "COPY",
-    "INTERPOLATIONS",
-    "NEAREST",
-    "RESIZE",
-    "WARP",
-    "Alone",
-    "Colors",
-    "Erasing",
-    "Geometry",
-    "Mixed",
-    "Run",
-    "fuse",
-]

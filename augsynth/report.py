@@ -11,90 +11,79 @@ import numpy as np
 
 from augsynth.console import duration, footnote, percent, points
 from augsynth.figure import difference_plot
+from augsynth.html import head
 from augsynth.quality.results import Comparison, Example, table_rows, versions
 from augsynth.quality.statistics import Contrast
 
-# The policy makes browsers enforce what the page promises: nothing is fetched.
-_HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>augsynth compare: {title}</title>
-<style>
-:root {{
+_STYLE = """:root {
   color-scheme: light dark;
   --paper: #fdfdfb; --ink: #1d2125; --soft: #5c656e; --line: #dfe2e0; --panel: #f4f5f2;
   --helps: #1a7f52; --hurts: #b3402e; --neutral: #6b7280; --accent: #2f5d9b;
-}}
-@media (prefers-color-scheme: dark) {{
-  :root {{
+}
+@media (prefers-color-scheme: dark) {
+  :root {
     --paper: #16191c; --ink: #e6e8ea; --soft: #9aa4ad; --line: #31373d; --panel: #1f2428;
     --helps: #4cc38a; --hurts: #ef7d68; --neutral: #9aa4ad; --accent: #7fb0ee;
-  }}
-}}
-* {{ box-sizing: border-box; }}
-body {{
+  }
+}
+* { box-sizing: border-box; }
+body {
   margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 60rem; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif;
-}}
-h1 {{ font-size: 1.55rem; line-height: 1.25; margin: 0 0 1rem; font-weight: 650; }}
-h2 {{ font-size: 1.1rem; margin: 2.6rem 0 .6rem; font-weight: 650; }}
-p {{ margin: .5rem 0; max-width: 46rem; }}
-.kicker {{ color: var(--soft); font-size: .85rem; margin: 0 0 .4rem; }}
-.soft {{ color: var(--soft); font-size: .88rem; }}
-.answer {{
+}
+h1 { font-size: 1.55rem; line-height: 1.25; margin: 0 0 1rem; font-weight: 650; }
+h2 { font-size: 1.1rem; margin: 2.6rem 0 .6rem; font-weight: 650; }
+p { margin: .5rem 0; max-width: 46rem; }
+.kicker { color: var(--soft); font-size: .85rem; margin: 0 0 .4rem; }
+.soft { color: var(--soft); font-size: .88rem; }
+.answer {
   border-left: 5px solid var(--tone); background: var(--panel); padding: .9rem 1.1rem; border-radius: 0 6px 6px 0;
-}}
-.answer p {{ margin: 0; font-size: 1.08rem; }}
-.answer ul {{ margin: .6rem 0 0; padding-left: 1.2rem; }}
-.helps {{ --tone: var(--helps); }} .hurts {{ --tone: var(--hurts); }} .none {{ --tone: var(--neutral); }}
-.stopped {{ border: 1px solid var(--hurts); border-radius: 6px; padding: .6rem .9rem; margin: 0 0 1rem; }}
-.scroll {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .5rem .7rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }}
-th {{ font-weight: 600; font-size: .86rem; color: var(--soft); vertical-align: bottom; }}
-th:first-child, td:first-child, td.left, th.left {{ text-align: left; }}
-td:first-child {{ font-weight: 600; }}
-td small {{ color: var(--soft); font-size: .86em; }}
-.chip {{ color: var(--tone); font-weight: 650; }}
-svg {{ width: 100%; height: auto; display: block; margin: .5rem 0; }}
-svg text {{ font: 13px system-ui, "Liberation Sans", sans-serif; fill: var(--ink); }}
-svg .axis {{ fill: var(--soft); font-size: 12px; }}
-svg .grid {{ stroke: var(--line); stroke-width: 1; }}
-svg .zero {{ stroke: var(--soft); stroke-width: 1.5; }}
-svg .seed {{ fill: var(--accent); opacity: .45; }}
-svg .mean {{ fill: var(--tone); }}
-svg .interval {{ stroke: var(--tone); stroke-width: 3; stroke-linecap: round; }}
-.samples td, .samples th {{ padding: .22rem; border: 0; text-align: center; white-space: normal; font-size: .78rem; }}
-.samples {{ table-layout: fixed; min-width: 44rem; }} .samples th:first-child {{ width: 8.5rem; }}
-.samples td:first-child {{ text-align: left; padding-right: .7rem; font-size: .88rem; white-space: nowrap; }}
-.samples td:first-child small {{ display: block; font-weight: 400; }}
-.samples img {{
+}
+.answer p { margin: 0; font-size: 1.08rem; }
+.answer ul { margin: .6rem 0 0; padding-left: 1.2rem; }
+.helps { --tone: var(--helps); } .hurts { --tone: var(--hurts); } .none { --tone: var(--neutral); }
+.stopped { border: 1px solid var(--hurts); border-radius: 6px; padding: .6rem .9rem; margin: 0 0 1rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: .5rem .7rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th { font-weight: 600; font-size: .86rem; color: var(--soft); vertical-align: bottom; }
+th:first-child, td:first-child, td.left, th.left { text-align: left; }
+td:first-child { font-weight: 600; }
+td small { color: var(--soft); font-size: .86em; }
+.chip { color: var(--tone); font-weight: 650; }
+svg { width: 100%; height: auto; display: block; margin: .5rem 0; }
+svg text { font: 13px system-ui, "Liberation Sans", sans-serif; fill: var(--ink); }
+svg .axis { fill: var(--soft); font-size: 12px; }
+svg .grid { stroke: var(--line); stroke-width: 1; }
+svg .zero { stroke: var(--soft); stroke-width: 1.5; }
+svg .seed { fill: var(--accent); opacity: .45; }
+svg .mean { fill: var(--tone); }
+svg .interval { stroke: var(--tone); stroke-width: 3; stroke-linecap: round; }
+.samples td, .samples th { padding: .22rem; border: 0; text-align: center; white-space: normal; font-size: .78rem; }
+.samples { table-layout: fixed; min-width: 44rem; } .samples th:first-child { width: 8.5rem; }
+.samples td:first-child { text-align: left; padding-right: .7rem; font-size: .88rem; white-space: nowrap; }
+.samples td:first-child small { display: block; font-weight: 400; }
+.samples img {
   width: 100%; max-width: 72px; min-width: 40px; image-rendering: pixelated; border-radius: 3px; display: block;
   margin: 0 auto;
-}}
-details {{ margin: .5rem 0; }} summary {{ cursor: pointer; font-weight: 600; }}
-pre {{
+}
+details { margin: .5rem 0; } summary { cursor: pointer; font-weight: 600; }
+pre {
   background: var(--panel); padding: .9rem 1.1rem; border-radius: 6px; overflow-x: auto;
   font-size: .82rem; line-height: 1.45;
-}}
-@media print {{
-  :root {{ --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --panel: #fff; --helps: #0a5c38; --hurts: #8e2616; }}
-  body {{ max-width: none; padding: 0; font-size: 11pt; }} h2 {{ break-after: avoid; }}
-  svg, table, .answer {{ break-inside: avoid; }}
-}}
-</style>
-</head>
-<body>
+}
+@media print {
+  :root { --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --panel: #fff; --helps: #0a5c38; --hurts: #8e2616; }
+  body { max-width: none; padding: 0; font-size: 11pt; } h2 { break-after: avoid; }
+  svg, table, .answer { break-inside: avoid; }
+}
 """
 
 
 def page(comparison: Comparison, config: str, data_name: str = "the data") -> str:
     """Return the page as text. config: the configuration as YAML. data_name: how the reader knows the data."""
     parts = [
-        _HEAD.format(title=escape(data_name)),
+        head(f"compare: {data_name}", _STYLE),
         _opening(comparison, data_name),
         _stopped(comparison),
         _answer(comparison),

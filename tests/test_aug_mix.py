@@ -11,7 +11,8 @@ from test_policy import SIZE, THEIRS, draw, likely, over_engines, photo
 
 from augsynth import Pipeline
 from augsynth import transforms as T
-from augsynth.fuse import Mixed, fuse
+from augsynth.fuse import fuse
+from augsynth.runs import Mixed
 from augsynth.transforms.policy import _dirichlet
 from augsynth.transforms.policy_tables import (
     AUG_MIX_PARTIAL,

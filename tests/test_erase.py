@@ -12,7 +12,8 @@ from torch.autograd import gradcheck
 
 from augsynth import Pipeline
 from augsynth import transforms as T
-from augsynth.fuse import Alone, Erasing, fuse
+from augsynth.fuse import fuse
+from augsynth.runs import Alone, Erasing
 
 over_engines = pytest.mark.parametrize("engine", ["opencv", "torch"])
 over_dtypes = pytest.mark.parametrize("dtype", ["uint8", "float32"])

@@ -15,8 +15,9 @@ from reference_geometry import place
 from augsynth import Pipeline
 from augsynth import transforms as T
 from augsynth.data import demo
-from augsynth.fuse import Colors, Erasing, Geometry, fuse
+from augsynth.fuse import fuse
 from augsynth.program import walk
+from augsynth.runs import Colors, Erasing, Geometry
 from augsynth.transforms import color, combine, crop
 
 over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])

@@ -21,8 +21,9 @@ from torchvision.transforms import InterpolationMode
 
 from augsynth import Pipeline
 from augsynth import transforms as T
-from augsynth.fuse import COPY, fuse
+from augsynth.fuse import fuse
 from augsynth.program import walk
+from augsynth.runs import COPY
 
 over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 over_dtypes = pytest.mark.parametrize("dtype", ["uint8", "float32"])

@@ -18,8 +18,9 @@ from augsynth.data import demo
 from augsynth.engines import opencv
 from augsynth.engines import torch as torch_engine
 from augsynth.engines.output import Output
-from augsynth.fuse import Alone, Colors, Geometry, fuse
+from augsynth.fuse import fuse
 from augsynth.program import Plan, Program
+from augsynth.runs import Alone, Colors, Geometry
 from augsynth.transforms.policy import Move
 from augsynth.transforms.policy_tables import (
     AUG_MIX,

@@ -13,7 +13,8 @@ from examples import noise
 
 from augsynth import Pipeline
 from augsynth import transforms as T
-from augsynth.fuse import COPY, RESIZE, fuse
+from augsynth.fuse import fuse
+from augsynth.runs import COPY, RESIZE
 
 over_engines = pytest.mark.parametrize("engine", ["native", "opencv", "torch"])
 over_dtypes = pytest.mark.parametrize("dtype", ["uint8", "float32"])

@@ -19,7 +19,7 @@ from test_fusion import random_transform
 import augsynth.pipeline
 from augsynth import Pipeline
 from augsynth import transforms as T
-from augsynth.engines.passes import passes_of
+from augsynth.engines.passes import moves_or_colors, passes_of
 from augsynth.fuse import fuse
 from augsynth.program import STANDALONE, kind_of, walk
 from augsynth.transforms.base import Color, Leaf, Standalone
@@ -31,7 +31,6 @@ if os.environ.get("TRITON_INTERPRET") != "1":
 import triton.language as tl
 from triton.runtime import interpreter
 
-from augsynth.engines import triton as engine
 from augsynth.engines import triton_kernel as kernel
 
 WARP = T.RandomAffine(20, (0.1, 0.1), (0.8, 1.2), 5, "bilinear", fill=0.5)
@@ -333,7 +332,7 @@ class Smear(Standalone):
 def test_a_sample_moves_in_no_pass_before_its_last():
     pipeline = Pipeline([FIXED["turn"], T.RandomApply([FIXED["pad"], FIXED["erase"]], 0.5)], seed=2)
     program = pipeline.draw(SIZES, index=INDEX)
-    first, last = passes_of(fuse(program, exact_color=True), 4, engine._known)
+    first, last = passes_of(fuse(program, exact_color=True), 4, moves_or_colors)
     padded = program.ops.astype(bool).all(1)
     assert 0 < padded.sum() < 4
     assert first.rows.tolist() == padded.nonzero()[0].tolist()

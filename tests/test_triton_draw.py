@@ -10,7 +10,7 @@ import torch
 
 from augsynth import Pipeline
 from augsynth import transforms as T
-from augsynth.engines.passes import passes_of
+from augsynth.engines.passes import moves_or_colors, passes_of
 from augsynth.fuse import fuse
 from augsynth.images import Form
 
@@ -20,7 +20,6 @@ if os.environ.get("TRITON_INTERPRET") != "1":
 
 from test_triton import _patch_once  # noqa: F401
 
-from augsynth.engines import triton as engine
 from augsynth.engines import triton_layout as layout
 from augsynth.engines.triton_launch import launches
 from augsynth.engines.triton_table import ROW, STEP, Table
@@ -86,7 +85,7 @@ def host_table(pipeline, images, strength=1.0, **keys):
     """Return the tables that the host builds."""
     exact = pipeline.color == "exact"
     program = pipeline.draw([tuple(images.shape[2:])] * len(images), strength=strength, **keys)
-    [step] = passes_of(fuse(program, exact_color=exact), len(images), engine._known)
+    [step] = passes_of(fuse(program, exact_color=exact), len(images), moves_or_colors)
     [launch] = launches(list(images), step.parts, pipeline._output(Form.of(images[0], "")), None, exact)
     return launch.table
 

@@ -19,7 +19,7 @@ from augsynth.compiled import kernel
 from augsynth.engines.alone import render_alone
 from augsynth.engines.buffers import allocate_batch, recycled
 from augsynth.engines.output import Output
-from augsynth.engines.passes import Part, Pass, passes_of
+from augsynth.engines.passes import Part, Pass, moves_or_colors, passes_of
 from augsynth.images import SMALL
 from augsynth.runs import NEAREST, Alone, Colors, Erasing, Geometry, Mixed, Run
 from augsynth.transforms.base import BORDER_MODES, Array, Border
@@ -77,15 +77,11 @@ def render(
     current = list(images)
     known = _known(output.white)
     if output.is_integer and images[0].size > 3 * SMALL and all(isinstance(run, Alone) for run in runs):
-        known = _moves_or_colors  # tones of bytes that stay bytes are a table or less: floats would take twice as long
+        known = moves_or_colors  # tones of bytes that stay bytes are a table or less: floats would take twice as long
     *steps, last = passes_of(runs, len(images), known)
     _advance(current, steps, output.white, exact)
     assert isinstance(last, Pass)
     return _render_last(current, last, sizes, output, exact)
-
-
-def _moves_or_colors(run: Run) -> bool:
-    return not isinstance(run, Alone)
 
 
 def _known(white: float) -> Callable[[Run], bool]:
@@ -138,9 +134,7 @@ def _render_between(current: list[Array], step: Pass, white: float, exact: bool)
     ]
     table["target"] = [_address(result) for result in results]
     for chosen, dtype in ((picked, torch.uint8), (~picked, torch.float32)):
-        scale = 1.0 if dtype == torch.uint8 else 1 / white
-        between = Output(white, None, None, dtype) if dtype == torch.uint8 else Output(white, (0.0,), (scale,), dtype)
-        _call(table, step.parts, images, chosen, between, exact, interleaved=True)
+        _call(table, step.parts, chosen, Output.between(white, dtype), exact, interleaved=True)
     for row, result in zip(rows, results, strict=True):
         current[row] = result
 
@@ -157,12 +151,12 @@ def _render_last(
         batch = allocate_batch(shape, output.dtype)
         into = batch if kind == output.dtype else recycled(shape, kind)
         table["target"] = into.data_ptr() + into.stride(0) * into.element_size() * np.arange(len(current))
-        _call(table, step.parts, current, everyone, replace(output, dtype=kind), exact)
+        _call(table, step.parts, everyone, replace(output, dtype=kind), exact)
         return batch if into is batch else batch.copy_(into)
     shapes = [(3 if c else 1, int(h), int(w)) for c, (h, w) in zip(coloured, sizes.tolist(), strict=True)]
     rows = [recycled(shape, kind) for shape in shapes]
     table["target"] = [row.data_ptr() for row in rows]
-    _call(table, step.parts, current, everyone, replace(output, dtype=kind), exact)
+    _call(table, step.parts, everyone, replace(output, dtype=kind), exact)
     return rows if kind == output.dtype else [row.to(output.dtype) for row in rows]
 
 
@@ -245,7 +239,6 @@ def _exact(steps: Array, run: Colors, p: Array, channels: int) -> None:
 def _call(
     table: Array,
     parts: Sequence[Part],
-    images: Sequence[Array],
     chosen: Array,
     output: Output,
     exact: bool,

@@ -24,6 +24,11 @@ class Output:
     span: tuple[float, float] = (0.0, 1.0)
     clamp: bool = True
 
+    @classmethod
+    def between(cls, white: float, dtype: torch.dtype = torch.float32) -> Output:
+        """Describe what passes from one step to the next: the input's own units, floats or bytes."""
+        return cls(white, (0.0,), (1 / white,), dtype) if dtype == torch.float32 else cls(white, None, None, dtype)
+
     @property
     def is_integer(self) -> bool:
         """True when uint8 comes out, in 0 to 255."""

@@ -36,6 +36,11 @@ class Pass:
     last: bool
 
 
+def moves_or_colors(run: Run) -> bool:
+    """Tell whether a run is something else than a transform that renders itself."""
+    return not isinstance(run, Alone)
+
+
 def passes_of(runs: Sequence[Run], count: int, known: Callable[[Run], bool]) -> list[Pass | Alone]:
     """Split the runs of `count` samples: in a pass, each has one resample at most, then whatever else is `known`.
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from augsynth.engines.output import Output, fill_values
-from augsynth.fuse import BICUBIC, COPY, RESIZE, WARP, Alone, Colors, Erasing, Geometry, Mixed, Run
+from augsynth.runs import BICUBIC, COPY, RESIZE, WARP, Alone, Colors, Erasing, Geometry, Mixed, Run
 from augsynth.transforms.base import Array, Border
 from augsynth.transforms.color import LUMA
 from augsynth.transforms.sampling import CPU_CHUNK, sample

@@ -21,7 +21,7 @@ import torch
 from augsynth.engines import torch as torch_engine
 from augsynth.engines import triton_layout as layout
 from augsynth.engines.output import Output
-from augsynth.engines.passes import Pass, passes_of
+from augsynth.engines.passes import Pass, moves_or_colors, passes_of
 from augsynth.engines.triton_launch import Launch, launches
 from augsynth.engines.triton_memory import allocate, on, record, upload
 from augsynth.engines.triton_riders import Ride
@@ -46,29 +46,20 @@ def render(
         )
     current = list(images)
     with on(images[0].device):
-        for step in passes_of(runs, len(images), _known):
+        for step in passes_of(runs, len(images), moves_or_colors):
             if isinstance(step, Alone):
                 _render_alone(current, step, output.white, exact)
             else:
-                last = (output, ride) if step.last else (_working(output.white), None)
+                last = (output, ride) if step.last else (Output.between(output.white), None)
                 _render_pass(current, step, *last, exact)
     return current
-
-
-def _known(run: Run) -> bool:
-    return not isinstance(run, Alone)
-
-
-def _working(white: float) -> Output:
-    """Describe what passes between launches: float32 in the input's own units."""
-    return Output(white, (0.0,), (1 / white,), torch.float32)
 
 
 def _render_alone(current: list[torch.Tensor], run: Alone, white: float, exact: bool) -> None:
     rows = run.rows.tolist()
     among_themselves = replace(run, rows=np.arange(len(rows)))
     images = [current[row] for row in rows]
-    rendered = torch_engine.render(images, [among_themselves], _working(white), exact)
+    rendered = torch_engine.render(images, [among_themselves], Output.between(white), exact)
     for row, image in zip(rows, rendered, strict=True):
         current[row] = image
 
@@ -108,7 +99,7 @@ class Recorded:
     def render(self, images: Sequence[torch.Tensor], runs: Sequence[Run]) -> torch.Tensor | list[torch.Tensor]:
         """Render B images as `render` does; a list where samples end in several sizes."""
         with on(images[0].device):
-            passes = passes_of(runs, len(images), _known)
+            passes = passes_of(runs, len(images), moves_or_colors)
             parts: list[Launch] = []
             if isinstance(passes[0], Pass) and passes[0].last:
                 parts = launches(images, passes[0].parts, self.output, None, self.exact)

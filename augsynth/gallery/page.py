@@ -15,6 +15,7 @@ from augsynth.gallery.entries import NOTES
 from augsynth.gallery.exhibits import Exhibit, same
 from augsynth.gallery.overlay import picture
 from augsynth.gallery.subject import Sample
+from augsynth.html import head
 from augsynth.transforms.base import snake
 
 # Longest side of a picture on the page, in pixels; it is shown at about two thirds of that.
@@ -28,27 +29,13 @@ TARGETS = {
 }
 WHOSE = {"torchvision": "torchvision's", "albumentations": "albumentations'", "": "our own"}
 
-# The policy makes browsers enforce what the page promises: nothing is fetched.
-_HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>augsynth: all transforms</title>
-<style>
-{style}</style>
-</head>
-<body>
-"""
-
 
 def page(exhibits: Mapping[str, Sequence[Exhibit]], seed: int) -> str:
     """Return the page as text. exhibits: by the titles of their families."""
     style = (files("augsynth.gallery") / "page.css").read_text(encoding="utf-8")
     originals = {one.ground: one.original for shown in exhibits.values() for one in shown}
     style += "".join(_original(ground, sample) for ground, sample in originals.items())
-    parts = [_HEAD.format(style=style), _opening(exhibits, seed), _contents(exhibits)]
+    parts = [head("all transforms", style), _opening(exhibits, seed), _contents(exhibits)]
     for title, shown in exhibits.items():
         parts.append(f'<h2 id="{_anchor(title)}">{escape(title)}</h2>')
         parts += [_article(one, title, last=one is shown[-1]) for one in shown]

@@ -4,16 +4,8 @@
 static void FN(split_planes)(const uint8_t *restrict from, uint8_t *const into[3], int n) {
     int i = 0;
 #if WIDTH >= 8
-    for (; i + 16 <= n; i += 16) {
-        __m128i part[3];
-        for (int k = 0; k < 3; k++) part[k] = _mm_loadu_si128((const __m128i *)(from + 3 * i + 16 * k));
-        for (int c = 0; c < 3; c++) {
-            __m128i all = _mm_shuffle_epi8(part[0], _mm_load_si128((const __m128i *)SPLIT[c][0]));
-            all = _mm_or_si128(all, _mm_shuffle_epi8(part[1], _mm_load_si128((const __m128i *)SPLIT[c][1])));
-            all = _mm_or_si128(all, _mm_shuffle_epi8(part[2], _mm_load_si128((const __m128i *)SPLIT[c][2])));
-            _mm_storeu_si128((__m128i *)(into[c] + i), all);
-        }
-    }
+    for (; i + 16 <= n; i += 16)
+        for (int c = 0; c < 3; c++) _mm_storeu_si128((__m128i *)(into[c] + i), FN(channel_of)(from + 3 * i, c));
 #endif
     for (; i < n; i++)
         for (int c = 0; c < 3; c++) into[c][i] = from[3 * i + c];

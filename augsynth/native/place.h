@@ -132,6 +132,7 @@ static Row place(const Sample *sample) {
     }
     row.projective = m[6] != 0 || m[7] != 0 || m[8] != 1;
     int straight = flat && fabs(m[1]) < TOLERANCE && fabs(m[3]) < TOLERANCE;
+    if (straight) m[1] = m[3] = 0; /* what rounding left of a turn must not make a warp of it */
     if (!straight || !place_straight(&row, sample, row.taps)) place_warped(&row, sample);
     for (int a = 0; a < 2; a++) row.ratio[a] = (float)row.window[a] / (float)row.grid[a];
     return row;

@@ -2,19 +2,26 @@
 
 /* --- reading a line of the source as floats ---------------------------------------------------------------------- */
 
-/* Split n interleaved pixels of three bytes into planes. */
+#if WIDTH >= 8
+/* Pick a channel's 16 bytes from 16 interleaved pixels, which are 48: of each 16 of them a shuffle takes what belongs. */
+static inline __m128i FN(channel_of)(const uint8_t *from, int c) {
+    __m128i all = _mm_setzero_si128();
+    for (int k = 0; k < 3; k++) {
+        __m128i part = _mm_loadu_si128((const __m128i *)(from + 16 * k));
+        all = _mm_or_si128(all, _mm_shuffle_epi8(part, _mm_load_si128((const __m128i *)SPLIT[c][k])));
+    }
+    return all;
+}
+#endif
+
+/* Split n interleaved pixels of three bytes into planes of floats. */
 static void FN(split_bytes)(const uint8_t *restrict from, float *r, float *g, float *b, int n) {
     int i = 0;
 #if WIDTH >= 8
-    /* 16 pixels are 48 bytes; of each 16 of them a shuffle picks what belongs to a channel. */
     for (; i + 16 <= n; i += 16) {
         float *into[3] = {r + i, g + i, b + i};
-        __m128i part[3];
-        for (int k = 0; k < 3; k++) part[k] = _mm_loadu_si128((const __m128i *)(from + 3 * i + 16 * k));
         for (int c = 0; c < 3; c++) {
-            __m128i all = _mm_shuffle_epi8(part[0], _mm_load_si128((const __m128i *)SPLIT[c][0]));
-            all = _mm_or_si128(all, _mm_shuffle_epi8(part[1], _mm_load_si128((const __m128i *)SPLIT[c][1])));
-            all = _mm_or_si128(all, _mm_shuffle_epi8(part[2], _mm_load_si128((const __m128i *)SPLIT[c][2])));
+            __m128i all = FN(channel_of)(from + 3 * i, c);
             _mm256_storeu_ps(into[c], _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(all)));
             _mm256_storeu_ps(into[c] + 8, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(all, 8))));
         }
