@@ -20,7 +20,7 @@ cv2.setNumThreads(1)
 # Up to this many pixels a call costs more than what it does: small images are rearranged together.
 SMALL = 64 * 64
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-_NUMPY_DTYPES = {
+NUMPY_DTYPES = {
     np.dtype(np.uint8): torch.uint8,
     np.dtype(np.float32): torch.float32,
     np.dtype(np.float64): torch.float64,
@@ -84,13 +84,13 @@ class Form:
     def _of_array(cls, image: Array, where: str) -> Form:
         if image.ndim not in (2, 3):
             raise ValueError(f"{where}: an array image is (H, W, C) or (H, W), got {describe(image)}")
-        if image.dtype not in _NUMPY_DTYPES:
+        if image.dtype not in NUMPY_DTYPES:
             raise TypeError(f"{where}: dtype {image.dtype} is not supported; give uint8 (0 to 255) or floats (0 to 1)")
         channels = 1 if image.ndim == 2 else image.shape[2]
         if channels > 4:
             _check_layout(image, where)
         size = (image.shape[0], image.shape[1])
-        return cls("array", size, channels, _NUMPY_DTYPES[image.dtype], "cpu", where, flat=image.ndim == 2)
+        return cls("array", size, channels, NUMPY_DTYPES[image.dtype], "cpu", where, flat=image.ndim == 2)
 
     @classmethod
     def _of_pil(cls, image: Any, where: str) -> Form:
@@ -266,8 +266,9 @@ def check_values(images: Sequence[Any], forms: Sequence[Form], span: tuple[float
     for image, form in zip(images, forms, strict=True):
         if form.dtype == torch.uint8 or form.device != "cpu":
             continue
-        tensor = image.detach() if isinstance(image, torch.Tensor) else torch.from_numpy(image)
-        low, high = (float(v) for v in torch.aminmax(tensor))
+        # Of an array numpy finds them, because torch warns of one that is read-only.
+        ends = torch.aminmax(image.detach()) if isinstance(image, torch.Tensor) else (image.min(), image.max())
+        low, high = map(float, ends)
         # Resampling and 16-bit floats may leave a rounding error outside.
         if low >= -1e-3 and high <= 1.001:
             continue

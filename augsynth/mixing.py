@@ -17,6 +17,7 @@ import torch
 
 from augsynth.engines.output import Output
 from augsynth.fuse import fuse
+from augsynth.images import NUMPY_DTYPES
 from augsynth.mix_targets import MixTargets, Pieces
 from augsynth.program import Plan, Program, rows_by_code
 from augsynth.rng import Rng, slot_id
@@ -146,7 +147,7 @@ class Mixer:
     def _working(self) -> Output:
         """Describe images between two renders: of the input's range and dtype."""
         first = self.images[0]
-        dtype = torch.from_numpy(first[:0]).dtype if isinstance(first, np.ndarray) else first.dtype
+        dtype = NUMPY_DTYPES[first.dtype] if isinstance(first, np.ndarray) else first.dtype
         return Output(self.output.white, None, None, dtype)
 
     def _tiles(self, leaf: Any, rows: Array, slot: int, order: Array) -> tuple[Pieces, Mosaic]:

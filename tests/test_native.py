@@ -147,12 +147,18 @@ def test_threads_render_at_the_same_time():
             assert equal(got, expected)
 
 
-def test_read_only_arrays_are_taken_and_left_as_they_are():
-    array = noise((20, 30), 3, "uint8").permute(1, 2, 0).numpy().copy()
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_read_only_arrays_are_taken_and_left_as_they_are(dtype):
+    array = noise((20, 30), 3, dtype).permute(1, 2, 0).numpy().copy()
     before = array.copy()
     array.flags.writeable = False
-    for steps in ([JITTER], [T.GaussianBlur(3)], [T.RandomEqualize(1.0)]):
-        run(steps, [array])
+    torch.set_warn_always(True)  # of what is read-only torch warns once in a process
+    try:
+        for step in (JITTER, T.GaussianBlur(3), T.RandomEqualize(1.0), T.RandomAutocontrast(1.0), T.RandomInvert(1.0)):
+            run([step], [array])
+        Pipeline([T.Mosaic(target_size=(9, 9), cell_shape=(8, 8))])([array] * 4, index=range(4))
+    finally:
+        torch.set_warn_always(False)
     assert np.array_equal(array, before)
 
 

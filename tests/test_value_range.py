@@ -77,6 +77,7 @@ def test_a_range_that_is_none_is_refused(span):
 
 def test_strength_may_be_a_tensor():
     pipeline = Pipeline([MOVE, JITTER], seed=1)
+    assert torch.equal(pipeline(IMAGES, index=range(4), strength=torch.tensor(0)), IMAGES)
     for value in (0.0, 0.3, 1.0):
         expected = pipeline(IMAGES, index=range(4), strength=value)
         assert torch.equal(
