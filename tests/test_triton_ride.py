@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from target_samples import Warp
+from torchvision import tv_tensors
 
 import augsynth.targets
 from augsynth import Pipeline
@@ -136,9 +137,8 @@ def test_keypoints_of_every_dtype_and_shape(dtype, shape):
 
 
 def test_tv_keypoints_are_pixel_indices_and_know_their_canvas():
-    tv = pytest.importorskip("torchvision.tv_tensors")
     one = {key: value[0] for key, value in sample().items()}
-    one["keypoints"] = tv.KeyPoints(one["keypoints"][:, :2].contiguous(), canvas_size=SIZE)
+    one["keypoints"] = tv_tensors.KeyPoints(one["keypoints"][:, :2].contiguous(), canvas_size=SIZE)
     mine, theirs = (Pipeline(MOVES["crop"], engine=engine)(one, index=5)["keypoints"] for engine in ("triton", "torch"))
     assert mine.canvas_size == theirs.canvas_size == (16, 20)
     torch.testing.assert_close(mine, theirs)
