@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -122,6 +123,30 @@ def test_every_way_of_loading_delivers_the_same_samples_also_when_resumed(
         second = list(batches)
         check(second, 1, truth)
         assert order(second) == expected[1]
+
+
+class Dawdling:
+    """Something that takes the queue's thread half a second of torch's C++ to pickle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            torch.ones(256, 256).mm(torch.ones(256, 256))
+        return Dawdling, ()
+
+
+def dawdle(samples: Any) -> Dawdling:
+    return Dawdling()
+
+
+def test_a_spawned_worker_that_is_stopped_with_batches_under_way_does_not_abort(data: Any) -> None:
+    batches = loader(data, BATCH, collate_fn=dawdle, num_workers=1, multiprocessing_context="spawn")
+    delivery = iter(batches)
+    assert isinstance(next(delivery), Dawdling)
+    (worker,) = delivery.batches._workers  # type: ignore[attr-defined]
+    del delivery
+    worker.join()
+    assert worker.exitcode == 0
 
 
 def test_opencv_has_no_threads_for_which_a_forked_worker_would_wait_forever() -> None:

@@ -11,6 +11,7 @@ from torch import distributed
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data.distributed import DistributedSampler
 
+from augsynth.data.departing import Start
 from augsynth.data.synthetic import BlendedDataset, SyntheticDataset
 from augsynth.data.wrap import AugmentedDataset, collate
 from augsynth.rng import KeyedIndex, Rng
@@ -212,6 +213,8 @@ class KeyedLoader(DataLoader[Any]):
             }
         if collate_fn is None and (batch_size is not None or batch_sampler is not None):
             collate_fn = collate
+        if kwargs.get("num_workers"):
+            kwargs["worker_init_fn"] = Start.of(kwargs.get("worker_init_fn"))
         super().__init__(dataset, collate_fn=collate_fn, **batching, **kwargs)
         self._per_batch = int(getattr(self.batch_sampler, "batch_size", 1))
         if not len(self):
