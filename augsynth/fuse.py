@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from augsynth.elementary import product
 from augsynth.program import COLOR, GEOMETRY, MIX, STANDALONE, Plan, Program, rows_by_code
 from augsynth.runs import (
     NEAREST,
@@ -143,7 +144,7 @@ def _geometry(program: Program, ids: Array, rows: Array, active: Array) -> Geome
             assert isinstance(leaf, Geometric)
             drawn = program.params[which, slot, : leaf.params]
             sizes = program.sizes[which, slot]
-            matrix[part] = matrix[part] @ leaf.matrix(drawn, sizes)
+            matrix[part] = product(matrix[part], leaf.matrix(drawn, sizes))
             if leaf.resizes:
                 cut_first[part] |= leaf.cuts | (sizes != sizes_in[part]).any(1)
             kind, filtered = leaf.sampling

@@ -23,7 +23,7 @@ from augsynth.images import (
 from augsynth.mix_targets import MixTargets, find_mixed
 from augsynth.mixing import Mixer
 from augsynth.program import Plan, Program, describe_runs, draw
-from augsynth.rendering import ENGINES, board, choose, on_cpu, prepared, renderer
+from augsynth.rendering import ENGINES, board, choose, on_cpu, prepared, render_drawn, renderer
 from augsynth.rng import IntLike, Rng
 from augsynth.targets import Targets, rules_of
 from augsynth.transforms.base import Leaf, is_range, named
@@ -277,6 +277,10 @@ class Pipeline:
         _check_alike(forms.distinct)
         self._check_channels(forms.distinct)
         output, engine = self._output(forms[0]), choose(self.engine, images, forms, self._free)
+        if targets is None and self.fuse and engine == "native" and not self.plan.mixes:
+            drawn = render_drawn(self.plan, rng, images, forms, output, strength, self.color == "exact")
+            if drawn is not None:
+                return drawn, forms
         sizes = np.array([form.size for form in forms], np.float64)
         ride = None if targets is None or self.plan.mixes else board(engine, images, targets)
         program = draw(self.plan, rng, sizes, strength, None if targets is None else targets.open(sizes))

@@ -109,6 +109,11 @@ class Plan:
         return cls(tuple(nodes), leaves, *counters, width, tuple(builder.draws), normalize, ordered)  # type: ignore[arg-type]
 
     @cached_property
+    def kept(self) -> dict[Any, Any]:
+        """Return a place for what an engine makes of this plan once."""
+        return {}
+
+    @cached_property
     def kinds(self) -> Array:
         """Return the fuse class of each op code, 0 for op code 0."""
         return np.array([0, *(kind_of(leaf.transform) for leaf in self.leaves)])

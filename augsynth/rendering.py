@@ -11,6 +11,8 @@ import torch
 from augsynth.engines.output import Output
 from augsynth.images import FLOATS, Form, Forms, check_values, to_arrays, to_tensor, to_views
 from augsynth.mixing import Render
+from augsynth.program import Plan
+from augsynth.rng import Rng
 from augsynth.targets import Targets
 
 if TYPE_CHECKING:
@@ -97,6 +99,19 @@ def renderer(engine: str, exact: bool, riders: Riders | None = None) -> Render:
     from augsynth.engines import torch as torch_engine
 
     return lambda images, runs, sizes, output: torch_engine.render(images, runs, output, exact)
+
+
+def render_drawn(
+    plan: Plan, rng: Rng, images: Sequence[Any], forms: Forms, output: Output, strength: float, exact: bool
+) -> torch.Tensor | list[torch.Tensor] | None:
+    """Let the compiled engine draw and render at once; None for plans and images that numpy has to draw."""
+    from augsynth.engines import native
+    from augsynth.engines.native_plan import instructions
+
+    found = instructions(plan, strength)
+    if found is None:
+        return None
+    return native.render_drawn(prepared("native", images, forms, output), found, rng, output, exact)
 
 
 def prepared(engine: str, images: Sequence[Any], forms: Forms, output: Output) -> Sequence[Any]:

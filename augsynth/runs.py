@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from augsynth.elementary import product
 from augsynth.placing import BICUBIC, BILINEAR, COPY, NEAREST, RESIZE, WARP, Placed, place
 from augsynth.transforms.base import Array, Border, Standalone
 from augsynth.transforms.color import LUMA
@@ -79,10 +80,25 @@ class Colors:
             a, v = self.matrix[:, step, :size, :size], self.luma[:, step, :size]
             active = self.used[:, step] & ~(self.chroma[:, step] & (size == 1))
             # The mean luma is carried through the steps before by the image of the gray (m, m, m).
-            pivot = (total.sum(2) + shift) @ weights
-            total = np.where(active[:, None, None], a @ total, total)
-            shift = np.where(active[:, None], (a @ shift[:, :, None])[:, :, 0] + pivot[:, None] * v, shift)
+            pivot = _weighted(_summed(total) + shift, weights)
+            moved = product(a, shift[:, :, None])[:, :, 0] if size == 3 else a[:, :, 0] * shift
+            total = np.where(active[:, None, None], product(a, total) if size == 3 else a * total, total)
+            shift = np.where(active[:, None], moved + pivot[:, None] * v, shift)
         return total, shift
+
+
+def _summed(matrix: Array) -> Array:
+    total = matrix[:, :, 0]
+    for i in range(1, matrix.shape[2]):
+        total = total + matrix[:, :, i]
+    return np.asarray(total)
+
+
+def _weighted(values: Array, weights: Array) -> Array:
+    total = values[:, 0] * weights[0]
+    for i in range(1, values.shape[1]):
+        total = total + values[:, i] * weights[i]
+    return np.asarray(total)
 
 
 @dataclass(frozen=True)

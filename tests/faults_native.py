@@ -14,12 +14,37 @@ _HALVES = ("test_native.py::test_bytes_are_rounded_to_the_nearest_and_halves_to_
 _COPIES = ("test_native.py::test_bytes_that_are_only_moved_are_copied",)
 _WORDS = ("test_native.py::test_words_are_the_same_with_and_without_the_kernel",)
 
+_DRAWS = ("test_native_draw.py::test_the_kernel_draws_the_bits_that_numpy_draws",)
+
 
 def _fault(name: str, file: str, old: str, new: str, tests: tuple[str, ...] = _RANDOM) -> Mutant:
     return Mutant(f"{name} (native)", f"native/{file}", old, new, tests)
 
 
 MUTANTS = [
+    _fault("a crop of full strength at any", "draw.h", "(u[i] - 0.5) * n[0]", "(u[i] - 0.5)", _DRAWS),
+    _fault("the last resort in a corner", "draw.h", "top = floor((height - h) / 2)", "top = 0", _DRAWS),
+    _fault("a jitter's order backwards", "draw.h", "rank[at - 1] > u", "rank[at - 1] < u", _DRAWS),
+    _fault("a uniform of the wrong word", "draw.h", "c[column % 4] >> 8", "c[column / 4 % 4] >> 8", _DRAWS),
+    _fault(
+        "a shift that is no whole pixel", "draw.h", "rint(drawn[1] * size[1] * strength)", "drawn[1] * size[1]", _DRAWS
+    ),
+    _fault("maps composed without a shift", "draw.h", "q * map->y + m[i + 2]", "q * map->y", _DRAWS),
+    _fault(
+        "a rectangle before the colours",
+        "draw.h",
+        "    close_colors(palette);\n    Step *made",
+        "    Step *made",
+        _DRAWS,
+    ),
+    _fault("a mean that forgets the shift", "draw.h", "t[6] + t[7] + t[8] + s[2]", "t[6] + t[7] + t[8]", _DRAWS),
+    Mutant(
+        "half a turn that mirrors",
+        "elementary.py",
+        "np.where(quarter >= 2.0, -sin, sin)",
+        "np.where(quarter > 2.0, -sin, sin)",
+        ("test_native_draw.py::test_elementary_functions_are_right_to_a_few_units_in_the_last_place",),
+    ),
     _fault(
         "reflection one pixel off", "base.h", "(border == SYMMETRIC ? period - 1 : period) - index", "period - index"
     ),

@@ -18,12 +18,14 @@ import torch
 from augsynth.compiled import kernel
 from augsynth.engines.alone import render_alone
 from augsynth.engines.buffers import allocate_batch, recycled
+from augsynth.engines.native_plan import Instructions
 from augsynth.engines.output import Output
 from augsynth.engines.passes import Part, Pass, moves_or_colors, passes_of
 from augsynth.images import SMALL
+from augsynth.rng import Rng
 from augsynth.runs import NEAREST, Alone, Colors, Erasing, Geometry, Mixed, Run
 from augsynth.transforms.base import BORDER_MODES, Array, Border
-from augsynth.transforms.color import LUMA
+from augsynth.transforms.color import LUMA, LUMA_ONE
 
 SETS: tuple[str, ...] = tuple(kernel.sets()) if kernel else ()
 _TYPES = {torch.uint8: 0, torch.float32: 1, torch.bfloat16: 2}
@@ -142,22 +144,67 @@ def _render_between(current: list[Array], step: Pass, white: float, exact: bool)
 def _render_last(
     current: list[Array], step: Pass, sizes: Array, output: Output, exact: bool
 ) -> torch.Tensor | list[torch.Tensor]:
-    kind = output.dtype if output.dtype in _TYPES else torch.float32
     table = samples_of(current)
     _move(table, step.parts)
-    coloured, everyone = table["strides"][:, 0] != _GRAY, np.ones(len(current), bool)
+    everyone = np.ones(len(current), bool)
+    coloured = table["strides"][:, 0] != _GRAY
+    return _into_tensors(
+        table, sizes, coloured, output, lambda to: _call(table, step.parts, everyone, replace(output, dtype=to), exact)
+    )
+
+
+def _into_tensors(
+    table: Array, sizes: Array, coloured: Array, output: Output, write: Callable[[torch.dtype], None]
+) -> torch.Tensor | list[torch.Tensor]:
+    """Give each sample of a table its target, in one batch where all are alike, and let `write` fill them."""
+    kind = output.dtype if output.dtype in _TYPES else torch.float32
     if (sizes == sizes[0]).all() and (coloured == coloured[0]).all():
-        shape = (len(current), 3 if coloured[0] else 1, int(sizes[0, 0]), int(sizes[0, 1]))
+        shape = (len(table), 3 if coloured[0] else 1, int(sizes[0, 0]), int(sizes[0, 1]))
         batch = allocate_batch(shape, output.dtype)
         into = batch if kind == output.dtype else recycled(shape, kind)
-        table["target"] = into.data_ptr() + into.stride(0) * into.element_size() * np.arange(len(current))
-        _call(table, step.parts, everyone, replace(output, dtype=kind), exact)
+        table["target"] = into.data_ptr() + into.stride(0) * into.element_size() * np.arange(len(table))
+        write(kind)
         return batch if into is batch else batch.copy_(into)
     shapes = [(3 if c else 1, int(h), int(w)) for c, (h, w) in zip(coloured, sizes.tolist(), strict=True)]
     rows = [recycled(shape, kind) for shape in shapes]
     table["target"] = [row.data_ptr() for row in rows]
-    _call(table, step.parts, everyone, replace(output, dtype=kind), exact)
+    write(kind)
     return rows if kind == output.dtype else [row.to(output.dtype) for row in rows]
+
+
+def render_drawn(
+    images: Sequence[Array], plan: Instructions, rng: Rng, output: Output, exact: bool
+) -> torch.Tensor | list[torch.Tensor] | None:
+    """Draw and render B images `(H, W, C)` or `(H, W)`; None where numpy has to draw, as for an image too small."""
+    table = np.zeros(len(images), SAMPLE)
+    kernel.describe(images, _address(table), SAMPLE.itemsize)
+    gray = table["strides"][:, 0] == _GRAY
+    if len(images) > 1 and (gray != gray[0]).any():
+        return None
+    channels = 1 if gray[0] else 3
+    steps = np.zeros((len(images), max(plan.capacity, 1)), STEP)
+    keys = [np.ascontiguousarray(words, np.int64) for words in (rng.index, rng.occurrence, rng.epoch)]
+    constants = plan.constants[exact]
+    drawn = kernel.draw(
+        _address(plan.program),
+        len(plan.program),
+        *map(_address, (plan.slots, plan.lanes)),
+        len(plan.slots),
+        _address(constants),
+        channels,
+        exact,
+        *map(_address, keys),
+        rng.seed,
+        *map(_address, (table, steps)),
+        len(images),
+        steps.shape[1],
+    )
+    if not drawn:
+        return None
+    options = _options(channels, output, exact)
+    return _into_tensors(
+        table, table["size"], ~gray, output, lambda to: _run(table, steps, (channels, _TYPES[to], False, *options))
+    )
 
 
 def _address(array: Array) -> int:
@@ -249,15 +296,18 @@ def _call(
     for channels, mine in ((1, chosen & gray), (3, chosen & ~gray)):
         if not mine.any():
             continue
-        scale, offset = output.affine(channels)
         steps = _steps(parts, len(table), channels, exact)
         table["steps"] = steps.shape[1]
         rows = table
         if not mine.all():
             rows, steps = table[mine], steps[mine]
-        luma = LUMA if exact else LUMA / LUMA.sum()
-        three = [tuple(np.resize(values, 3).tolist()) for values in (luma, scale, offset)]
-        _run(rows, steps, (channels, _TYPES[output.dtype], interleaved, output.white, *three))
+        _run(rows, steps, (channels, _TYPES[output.dtype], interleaved, *_options(channels, output, exact)))
+
+
+def _options(channels: int, output: Output, exact: bool) -> tuple[Any, ...]:
+    """Return white, then weights of the luma, scales and offsets of three channels."""
+    three = (LUMA if exact else LUMA_ONE, *output.affine(channels))
+    return output.white, *[tuple(np.resize(values, 3).tolist()) for values in three]
 
 
 def _run(rows: Array, steps: Array, options: tuple[Any, ...]) -> None:

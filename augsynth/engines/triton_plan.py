@@ -43,7 +43,7 @@ INSTRUCTION = np.dtype(
         ("cuts", "i4"),  # see `cut_first` in `augsynth.fuse`
         ("parts", "i4", PARTS),  # of JITTER: what they are
         ("columns", "i4", PARTS),  # of JITTER: their uniforms
-        ("spare", "i4"),
+        ("resizes", "i4"),  # changes the number of pixels that show the same thing; of `native_plan.py` alone
         ("numbers", "f8", NUMBERS),
     ]
 )
@@ -83,7 +83,7 @@ def lower(
     rules = rules or Rules()
     if not fused:
         raise Unsupported("fuse=False")
-    lowering = _Lowering(strength, np.array([size], np.float64))
+    lowering = Lowering(strength, np.array([size], np.float64))
     steps = [lowering.node(node, 0) for node in plan.nodes]
     rows = np.array(lowering.found, INSTRUCTION) if lowering.found else np.zeros(0, INSTRUCTION)
     blocks = np.stack([np.array(words, np.uint32) for words in (plan.slots, plan.lanes)], 1)
@@ -107,7 +107,7 @@ def draws_on(plan: Plan, fused: bool, size: tuple[int, int] = (2**12, 2**12)) ->
     return "device"
 
 
-class _Lowering:
+class Lowering:
     """Writes instructions while it walks a plan; `size (1, 2)` is that of the images at this point."""
 
     def __init__(self, strength: float, size: Array) -> None:

@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include "base.h"
+#include "draw.h"
 #include "philox.h"
 #include "place.h"
 
@@ -180,6 +181,29 @@ static PyObject *native_words(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* Draw samples whose images are described; addresses of keys as in words. Tells whether the host need not do it. */
+static PyObject *native_draw(PyObject *self, PyObject *args) {
+    unsigned long long program, slots, lanes, constants, index, occurrence, epoch, rows, steps;
+    Plan plan;
+    Key key;
+    int samples, capacity, drawn = 1;
+    if (!PyArg_ParseTuple(args, "KiKKiKiiKKKIKKii", &program, &plan.count, &slots, &lanes, &plan.blocks, &constants,
+                          &plan.channels, &plan.exact, &index, &occurrence, &epoch, &key.seed, &rows, &steps, &samples,
+                          &capacity))
+        return NULL;
+    plan.program = (const Instruction *)(uintptr_t)program, plan.constants = (const Constants *)(uintptr_t)constants;
+    plan.slots = (const int64_t *)(uintptr_t)slots, plan.lanes = (const int64_t *)(uintptr_t)lanes;
+    key.plan = &plan;
+    for (int i = 0; drawn && i < samples; i++) {
+        key.index = (uint32_t)((const int64_t *)(uintptr_t)index)[i];
+        key.occurrence = (uint32_t)((const int64_t *)(uintptr_t)occurrence)[i];
+        key.epoch = (uint32_t)((const int64_t *)(uintptr_t)epoch)[i];
+        memset(key.known, 0, plan.blocks);
+        drawn = draw_sample(&plan, &key, (Sample *)(uintptr_t)rows + i, (Step *)(uintptr_t)steps + (ptrdiff_t)i * capacity);
+    }
+    return PyBool_FromLong(drawn);
+}
+
 static PyObject *native_sets(PyObject *self, PyObject *args) {
     PyObject *found = PyList_New(0);
     const char *names[] = {"avx512", "avx2", "plain"};
@@ -198,6 +222,9 @@ static PyMethodDef methods[] = {
     {"describe", native_describe, METH_VARARGS, "describe(images, samples, item): fill in what is known of each image."},
     {"alike", native_alike, METH_O, "alike(images): whether all arrays have one class, shape and type."},
     {"words", native_words, METH_VARARGS, "words(index, occurrence, epoch, seed, slots, lanes, samples, blocks, words)."},
+    {"draw", native_draw, METH_VARARGS,
+     "draw(program, count, slots, lanes, blocks, constants, channels, exact, index, occurrence, epoch, seed, rows, steps, "
+     "samples, capacity): fill in what is drawn of each sample; False where the host has to."},
     {"sets", native_sets, METH_NOARGS, "Return the names of the instruction sets that this machine has, best first."},
     {NULL, NULL, 0, NULL}};
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from augsynth.elementary import cos_sin
 from augsynth.transforms.base import (
     Array,
     Color,
@@ -46,6 +47,11 @@ HUE_TURN = _quarter_turn()
 def gray_matrix(count: int, exact: bool) -> Array:
     """Return `(count, 3, 3)`: the luma in all channels."""
     return np.broadcast_to(_GRAY if exact else _GRAY_ONE, (count, 3, 3))
+
+
+def chroma_matrix() -> Array:
+    """Return `(3, 3)`: what is left of a colour when its luma is taken away."""
+    return np.asarray(_CHROMA)
 
 
 def _shrink(factor: Array, strength: float) -> Array:
@@ -105,8 +111,8 @@ class Hue(_Factor):
         return lerp(u, self.low, self.high) * strength
 
     def matrix(self, params: Array, exact: bool) -> tuple[Array, Array]:
-        angle = 2 * np.pi * params[:, :, None]
-        turned = _GRAY_ONE + np.cos(angle) * _CHROMA + np.sin(angle) * HUE_TURN
+        cos, sin = cos_sin(360.0 * params[:, :, None])
+        turned = _GRAY_ONE + cos * _CHROMA + sin * HUE_TURN
         return turned, np.zeros((len(params), 3))
 
     def expands(self, params: Array) -> Array:

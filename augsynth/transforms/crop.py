@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from augsynth.elementary import exp, log
 from augsynth.transforms.base import (
     BORDER_MODES,
     Array,
@@ -81,7 +82,7 @@ class RandomCrop(Geometric):
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
         """Return top and left of the window in the unpadded image's pixels."""
         size = _extent(self.size)
-        left, top, right, bottom = _sides(self.padding or 0)
+        left, top, right, bottom = sides_of(self.padding or 0)
         before, padded = np.array([top, left]), sizes + np.array([top + bottom, left + right])
         missing = np.maximum(size - padded, 0)
         if self.pad_if_needed:
@@ -162,17 +163,17 @@ class Pad(Geometric):
         return Border(self.padding_mode, check_fill(self))
 
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
-        left, top, right, bottom = _sides(self.padding)
+        left, top, right, bottom = sides_of(self.padding)
         reach = np.array([max(top, bottom), max(left, right)])
         check_reflection(self.padding_mode, np.broadcast_to(reach, sizes.shape), sizes)
         return np.empty((len(sizes), 0))
 
     def matrix(self, params: Array, sizes: Array) -> Array:
-        left, top, _, _ = _sides(self.padding)
+        left, top, _, _ = sides_of(self.padding)
         return affine_matrix(1.0, 0.0, 0.0, 1.0, np.full(len(sizes), -float(left)), np.full(len(sizes), -float(top)))
 
     def output_size(self, params: Array, sizes: Array) -> Array:
-        left, top, right, bottom = _sides(self.padding)
+        left, top, right, bottom = sides_of(self.padding)
         return sizes + np.array([top + bottom, left + right], np.float64)
 
 
@@ -256,10 +257,10 @@ class RandomResizedCrop(Geometric):
         height, width = sizes[:, :1], sizes[:, 1:]
         area = lerp(u[:, :_CROP_TRIES], 1 - strength * (1 - self.scale[0]), 1 - strength * (1 - self.scale[1]))
         low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
-        own = np.log(width / height)
-        aspect = np.exp(own + strength * (lerp(u[:, _CROP_TRIES : 2 * _CROP_TRIES], low, high) - own))
-        w = np.rint(np.sqrt(area * height * width * aspect))
-        h = np.rint(np.sqrt(area * height * width / aspect))
+        own = log(width / height)
+        aspect = exp(own + strength * (lerp(u[:, _CROP_TRIES : 2 * _CROP_TRIES], low, high) - own))
+        pixels = area * height * width
+        w, h = np.rint(np.sqrt(pixels * aspect)), np.rint(np.sqrt(pixels / aspect))
         fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
         first, any_fits = fits.argmax(1), fits.any(1)
         rows = np.arange(len(u))
@@ -309,7 +310,7 @@ def check_reflection(mode: str, reach: Array, sizes: Array) -> None:
         raise RowError(row, f"padding_mode={mode} needs padding smaller than the image ({have} pixels)")
 
 
-def _sides(padding: int | tuple[int, ...]) -> tuple[int, int, int, int]:
+def sides_of(padding: int | tuple[int, ...]) -> tuple[int, int, int, int]:
     """Read padding as left, top, right, bottom."""
     entries = padding if isinstance(padding, tuple) else (padding,)
     if len(entries) == 4:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from augsynth.elementary import exp
 from augsynth.transforms.base import (
     Array,
     Pixelwise,
@@ -75,7 +76,7 @@ class RandomErasing(Pixelwise, PixelNoise):
         """Return top, left, height, width in pixels, 0 where nothing fits; then two key words if noise is asked for."""
         height, width = sizes[:, :1], sizes[:, 1:]
         area = lerp(u[:, :_TRIES], *self.scale) * strength * height * width
-        aspect = np.exp(lerp(u[:, _TRIES : 2 * _TRIES], math.log(self.ratio[0]), math.log(self.ratio[1])))
+        aspect = exp(lerp(u[:, _TRIES : 2 * _TRIES], math.log(self.ratio[0]), math.log(self.ratio[1])))
         h, w = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
         fits = (h < height) & (w < width)
         rows, first = np.arange(len(u)), fits.argmax(1)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from augsynth.elementary import cos_sin, exp, log
 from augsynth.transforms.base import (
     Array,
     Border,
@@ -111,7 +112,7 @@ class RandomRotation(Geometric):
         return lerp(u, *self._angles) * strength
 
     def matrix(self, params: Array, sizes: Array) -> Array:
-        cos, sin = _cos_sin(params[:, 0])
+        cos, sin = cos_sin(params[:, 0])
         source = _centers(self.center, sizes)
         target = self.output_size(params, sizes)[:, ::-1] / 2.0 if self.expand else source
         return _about((cos, -sin, sin, cos), source, target)
@@ -119,7 +120,7 @@ class RandomRotation(Geometric):
     def output_size(self, params: Array, sizes: Array) -> Array:
         if not self.expand:
             return sizes
-        cos, sin = (np.abs(v) for v in _cos_sin(params[:, 0]))
+        cos, sin = (np.abs(v) for v in cos_sin(params[:, 0]))
         height, width = sizes[:, 0], sizes[:, 1]
         # A rotated corner may overshoot a pixel edge by rounding alone: 1e-4 px is cut off, as torchvision does.
         halves = np.stack([sin * width + cos * height, cos * width + sin * height], 1) / 2
@@ -131,14 +132,6 @@ class RandomRotation(Geometric):
 
 def _cut(value: Array) -> Array:
     return np.trunc(np.round(value / 1e-4, 6)) * 1e-4
-
-
-def _cos_sin(degrees: Array) -> tuple[Array, Array]:
-    """Cosine and sine, exact at quarter turns."""
-    radians = np.deg2rad(degrees)
-    cos, sin = np.cos(radians), np.sin(radians)
-    quarter = np.mod(degrees, 90.0) == 0
-    return np.where(quarter, np.rint(cos), cos), np.where(quarter, np.rint(sin), sin)
 
 
 @dataclass(frozen=True)
@@ -195,7 +188,8 @@ class RandomAffine(Geometric):
         low, high = self._ranges
         result = low + u * (high - low)
         result[:, 1:3] = np.rint(result[:, 1:3] * sizes[:, ::-1] * strength)
-        result[:, 3] **= strength
+        if strength != 1.0:
+            result[:, 3] = exp(strength * log(result[:, 3]))
         result[:, [0, 4, 5]] *= strength
         return np.asarray(result)
 
@@ -210,8 +204,9 @@ class RandomAffine(Geometric):
 
     def matrix(self, params: Array, sizes: Array) -> Array:
         angle, scale = params[:, 0], params[:, 3]
-        cos, sin = _cos_sin(angle)
-        tan_x, tan_y = np.tan(np.deg2rad(params[:, 4])), np.tan(np.deg2rad(params[:, 5]))
+        cos, sin = cos_sin(angle)
+        (cos_x, sin_x), (cos_y, sin_y) = cos_sin(params[:, 4]), cos_sin(params[:, 5])
+        tan_x, tan_y = sin_x / cos_x, sin_y / cos_y
         # Forward map: rotate(angle) @ [[1, -tan x], [-tan y, 1 + tan x tan y]], determinant 1; this is its inverse.
         a, b = cos + sin * tan_y, -cos * tan_x - sin * (1 + tan_x * tan_y)
         c, d = sin - cos * tan_y, -sin * tan_x + cos * (1 + tan_x * tan_y)
@@ -249,7 +244,7 @@ class SafeRotate(Geometric):
         return lerp(u, *(_symmetric(self.limit) or (0.0, 0.0))) * strength
 
     def matrix(self, params: Array, sizes: Array) -> Array:
-        cos, sin = _cos_sin(params[:, 0])
+        cos, sin = cos_sin(params[:, 0])
         height, width = sizes[:, 0], sizes[:, 1]
         tall = np.floor(height * np.abs(cos) + width * np.abs(sin)) / height
         wide = np.floor(height * np.abs(sin) + width * np.abs(cos)) / width

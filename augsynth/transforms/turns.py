@@ -13,7 +13,7 @@ __all__ = ["D4", "RandomRotate90", "Transpose"]
 
 # Linear parts from the output to the input, rows (a, b, c, d): 0, 90, 180 and 270 degrees counter-clockwise, then the
 # mirrors: top and bottom, the other diagonal, left and right, the main diagonal.
-_ELEMENTS = np.array(
+ELEMENTS = np.array(
     [
         [1, 0, 0, 1],
         [0, -1, 1, 0],
@@ -30,20 +30,20 @@ _TRANSPOSE = 7
 
 
 class _Turn(Geometric):
-    """A move by one of `_ELEMENTS`, whose position is `elements(params)`."""
+    """A move by one of `ELEMENTS`, whose position is `elements(params)`."""
 
     def elements(self, params: Array) -> Array:
-        """Return positions in `_ELEMENTS` `(B,)`."""
+        """Return positions in `ELEMENTS` `(B,)`."""
         return params[:, 0].astype(np.int64)
 
     def matrix(self, params: Array, sizes: Array) -> Array:
-        a, b, c, d = _ELEMENTS[self.elements(params)].T
+        a, b, c, d = ELEMENTS[self.elements(params)].T
         height, width = sizes.T
         # A coordinate that runs backwards starts at the far edge of the input.
         return affine_matrix(a, b, c, d, np.where(a + b < 0, width, 0.0), np.where(c + d < 0, height, 0.0))
 
     def output_size(self, params: Array, sizes: Array) -> Array:
-        swapped = _ELEMENTS[self.elements(params), 0] == 0
+        swapped = ELEMENTS[self.elements(params), 0] == 0
         return np.where(swapped[:, None], sizes[:, ::-1], sizes)
 
 
@@ -82,4 +82,4 @@ class D4(_Turn):
 
     def sample_params(self, u: Array, sizes: Array, strength: float) -> Array:
         """Return the element: 0 to 3 quarter turns, 4 and 6 mirrors of y and x, 5 and 7 of the two diagonals."""
-        return np.asarray(np.floor(u * len(_ELEMENTS)))
+        return np.asarray(np.floor(u * len(ELEMENTS)))
