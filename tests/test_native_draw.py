@@ -21,6 +21,7 @@ PLANS = {
     "small pictures": [T.RandomCrop(32, 4), T.RandomHorizontalFlip()],
     "padded where needed": [T.RandomCrop((60, 45), pad_if_needed=True, padding_mode="reflect"), JITTER],
     "resized crop": [T.RandomResizedCrop((24, 30)), T.RandomHorizontalFlip(), JITTER, T.RandomErasing(value=9)],
+    "two jitters": [T.ColorJitter(contrast=0.5), T.ColorJitter(0.3, 0.5)],
     "no window fits": [T.RandomResizedCrop(20, (0.9, 1.0), (5.0, 6.0)), T.RandomGrayscale(1.0)],
     "affine": [
         T.RandomAffine(30, (0.1, 0.2), (0.5, 2.0), (-10, 10, -5, 5), "bilinear", fill=7),
