@@ -167,8 +167,8 @@ MUTANTS = [
     Mutant(
         "maps composed in the wrong order",
         FUSE,
-        "matrix[part] = matrix[part] @ leaf.matrix(drawn, sizes)",
-        "matrix[part] = leaf.matrix(drawn, sizes) @ matrix[part]",
+        "product(matrix[part], leaf.matrix(drawn, sizes))",
+        "product(leaf.matrix(drawn, sizes), matrix[part])",
         _laws("law_7_fused_equals_sequential_on_smooth_images"),
     ),
     Mutant(
@@ -281,15 +281,15 @@ MUTANTS = [
     Mutant(
         "the pivot not carried in linear colour",
         "runs.py",
-        "pivot = (total.sum(2) + shift) @ weights",
+        "pivot = _weighted(_summed(total) + shift, weights)",
         "pivot = np.ones(len(shift))",
         REFERENCE,
     ),
     Mutant(
         "hue turned the wrong way in linear colour",
         "transforms/color.py",
-        "np.sin(angle) * HUE_TURN",
-        "-np.sin(angle) * HUE_TURN",
+        "+ sin * HUE_TURN",
+        "- sin * HUE_TURN",
         _transforms("linear_hue_turns_the_same_way_as_exact_hue"),
     ),
     Mutant(

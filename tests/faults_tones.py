@@ -129,8 +129,8 @@ MUTANTS = [
     Mutant(
         "the gray of a run carried by its first channel",
         "runs.py",
-        "pivot = (total.sum(2) + shift) @ weights",
-        "pivot = total.sum(2)[:, 0] + shift[:, 0]",
+        "pivot = _weighted(_summed(total) + shift, weights)",
+        "pivot = _summed(total)[:, 0] + shift[:, 0]",
         ("test_channels.py::test_contrast_in_linear_colour_pivots_at_the_luma_after_the_steps_before_it",),
     ),
 ]
