@@ -1,6 +1,6 @@
 """Where each sample of a resample lies: copied, resized or warped, from which whole-pixel window, through what filter.
 
-Arithmetic on small arrays for the whole batch. The compiled engine has the same in `engines/native_place.h`.
+Arithmetic on small arrays for the whole batch. The compiled engine has the same in `native/place.h`.
 """
 
 from __future__ import annotations

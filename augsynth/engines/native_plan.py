@@ -48,12 +48,11 @@ class Instructions:
 
 def instructions(plan: Plan, strength: float) -> Instructions | None:
     """Lower a plan, once for each strength; None for one that is drawn in numpy."""
-    kept = plan.kept
-    if strength not in kept:
-        kept.clear()  # a schedule of strengths would fill the memory
-        kept[strength] = _lower(plan, strength)
-    found: Instructions | None = kept[strength]
-    return found
+    last, found = plan.kept.get("instructions", (None, None))  # of the last strength: a schedule has thousands
+    if last != strength:
+        found = _lower(plan, strength)
+        plan.kept["instructions"] = strength, found  # in one piece, so that threads may share a pipeline
+    return found  # type: ignore[no-any-return]
 
 
 def _lower(plan: Plan, strength: float) -> Instructions | None:
