@@ -1,9 +1,9 @@
 """The compiled CPU engine: one call resamples, colours, erases, normalizes and writes a whole batch.
 
 The kernel (`augsynth/native/`) keeps a row of an image in the cache from its first byte to the last. For plans that
-`native_plan.py` lowers, another call draws: from keys to the kernel's tables. What the kernel does not know is rendered by
-the transform itself, image by image, between two calls. Where no C compiler was at hand at installation there is no such
-engine, and `opencv` takes its place.
+`native_plan.py` lowers, another call draws: from keys to the kernel's tables. What the kernel does not know is rendered
+by the transform itself, image by image, between two calls. Where no C compiler was at hand at installation there is no
+such engine, and `opencv` takes its place.
 """
 
 from __future__ import annotations
