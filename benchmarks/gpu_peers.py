@@ -19,12 +19,10 @@ from torchvision.transforms import v2
 
 import augsynth as ag
 from augsynth import transforms as T
-from augsynth.fuse import fuse
-from augsynth.images import Form
 from augsynth.rng import Rng
 
 CROP, EAGER = (0.08, 1.0), "kornia, batch"
-OURS, GRAPH, REPLAY = "augsynth", "augsynth, graph", "augsynth, graph replayed without drawing"
+OURS, GRAPH, REPLAY = "augsynth", "augsynth, graph", "augsynth, graph, keys on the device"
 
 
 @dataclass(frozen=True)
@@ -90,25 +88,18 @@ def ours(case: Case, engine: str = "triton") -> ag.Pipeline:
 
 
 def augsynth_calls(case: Case, images: torch.Tensor) -> dict[str, Candidate]:
-    """Return the pipeline as users call it, by a CUDA graph, that graph without drawing, and by the torch engine."""
-    from augsynth.engines.triton import Recorded
-
+    """Return the pipeline as users call it, as one CUDA graph, that graph with keys on the device, and torch's."""
     pipeline, other, epochs = ours(case), ours(case, "torch"), itertools.count()
-    recorded = Recorded(pipeline._output(Form.of(images[0], "")), exact=True)
-    rows, sizes = list(images), [(case.size, case.size)] * case.batch
-
-    def runs() -> Any:
-        return fuse(pipeline.draw(sizes, index=range(case.batch), epoch=next(epochs)), exact_color=True)
+    graph, keys = pipeline.graphed(images), range(case.batch)
 
     def rng() -> Rng:
-        return Rng.of(SEED, range(case.batch), next(epochs))
+        return Rng.of(SEED, keys, next(epochs))
 
-    recorded.render(rows, runs())
-    [recording] = recorded._recordings.values()
+    graph(images, index=keys)
     return {
         OURS: Candidate(lambda: pipeline.images(images, rng()), case.batch),
-        GRAPH: Candidate(lambda: recorded.render(rows, runs()), case.batch),
-        REPLAY: Candidate(recording._replay, case.batch),
+        GRAPH: Candidate(lambda: graph(images, index=keys, epoch=next(epochs)), case.batch),
+        REPLAY: Candidate(graph.replay, case.batch),
         "augsynth, torch engine": Candidate(lambda: other.images(images, rng()), case.batch),
     }
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -45,6 +48,29 @@ class OnDevice:
 
 def batch(count: int = 8, channels: int = 3) -> torch.Tensor:
     return torch.stack([noise((60, 75), channels, "uint8", i) for i in range(count)])
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """Raise where the host waits for the device."""
+    with warnings.catch_warnings():
+        # torch says that it does not yet see every wait.
+        warnings.filterwarnings("ignore", "Synchronization debug mode")
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@contextmanager
+def work_of() -> Iterator[list[str]]:
+    """Fill a list with the names of the kernels and copies that run on the device."""
+    names: list[str] = []
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA], acc_events=True) as profile:
+        yield names
+        torch.cuda.synchronize()
+    names += [event.name for event in profile.events() if event.device_type == torch.autograd.DeviceType.CUDA]
 
 
 def cases() -> list[Any]:
@@ -157,11 +183,8 @@ def test_a_call_starts_two_kernels_and_one_copy() -> None:
     pipeline = Pipeline([*RECIPE, T.Normalize((0.5,) * 3, (0.2,) * 3)], engine="triton", dtype=torch.bfloat16)
     images = batch(32).cuda()
     pipeline(images, index=range(32))
-    activities = [torch.profiler.ProfilerActivity.CUDA]
-    with torch.profiler.profile(activities=activities) as profile:
+    with work_of() as names:
         pipeline(images, index=range(32))
-        torch.cuda.synchronize()
-    names = [event.name for event in profile.events() if event.device_type == torch.autograd.DeviceType.CUDA]
     assert len([name for name in names if "memcpy" not in name.lower()]) == 2, names
     assert len([name for name in names if "memcpy" in name.lower()]) == 1, names
 
@@ -171,12 +194,9 @@ def test_a_call_never_waits_for_the_device(steps: list[Any]) -> None:
     pipeline = Pipeline(steps, engine="triton", dtype=torch.float16)
     images = batch().cuda()
     pipeline(images, index=range(8))
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         pipeline(images, index=range(8, 16))
         pipeline(list(images), index=range(8, 16))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_a_graph_is_replayed_with_new_parameters_on_new_images() -> None:
@@ -221,11 +241,8 @@ def test_masks_and_keypoints_ride_without_a_wait(monkeypatch: pytest.MonkeyPatch
     pipeline, sample = Pipeline(MOVES[:3], mask_fill=255), cuda(targets())
     pipeline(sample, index=range(8))
     launches = count_launches(monkeypatch)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         pipeline(sample, index=range(8, 16))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert launches == [1]
 
 
@@ -271,17 +288,12 @@ def test_a_replayed_step_waits_for_nothing_and_starts_three_kernels() -> None:
     pipeline = Pipeline(DRAWN["imagenet"], engine="triton", dtype=torch.bfloat16)
     first, second, index = batch(32).cuda(), batch(32).flip(3).cuda(), torch.arange(32).cuda()
     graph = pipeline.graphed(first)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         graph(second, index=range(32), epoch=1)
         graph(first, index=index, epoch=2)
         graph.replay()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+    with work_of() as names:
         graph.replay()
-        torch.cuda.synchronize()
-    names = [event.name for event in profile.events() if event.device_type == torch.autograd.DeviceType.CUDA]
     assert len([name for name in names if "mem" not in name.lower()]) == 3, names
 
 
@@ -326,11 +338,8 @@ def test_mixing_never_waits_for_the_device() -> None:
     pipeline = Pipeline(steps, engine="triton", dtype=torch.bfloat16)
     data = batch().cuda(), torch.arange(8).cuda()
     pipeline(data, index=range(8))
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         pipeline(data, index=range(8, 16))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_a_class_that_is_none_shows_as_nan_on_the_gpu() -> None:

@@ -103,12 +103,15 @@ def assert_same_steps(mine, theirs, channels):
     a, b = (table.steps[np.arange(table.steps.shape[1]) < table.rows["steps"][:, None]] for table in (mine, theirs))
     assert np.array_equal(a["code"], b["code"])
     assert np.array_equal(a["mean"], b["mean"])
-    color, hue, erase = (b["code"] == code.value for code in (layout.COLOR_MATRIX, layout.HUE, layout.ERASE))
+    color, hue, erase = (b["code"] == code.value for code in (layout.MATRIX_STEP, layout.HUE, layout.ERASE))
     np.testing.assert_allclose(
         a["matrix"][color][:, :channels, :channels], b["matrix"][color][:, :channels, :channels], atol=1e-6
     )
     np.testing.assert_allclose(a["vector"][color][:, :channels], b["vector"][color][:, :channels], atol=1e-6)
     np.testing.assert_allclose(a["shift"][hue], b["shift"][hue], atol=1e-6)
+    one = np.isin(b["code"], (layout.SCALE.value, layout.CHROMA.value))
+    np.testing.assert_allclose(a["factor"][one], b["factor"][one], atol=1e-6)
+    np.testing.assert_allclose(a["pull"][one], b["pull"][one], atol=1e-6)
     assert np.array_equal(a["rectangle"][erase], b["rectangle"][erase])
     assert np.array_equal(a["vector"][erase], b["vector"][erase])
     count = len(theirs.stops)

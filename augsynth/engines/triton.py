@@ -110,7 +110,7 @@ class Recorded:
     def _replay(self, launch: Launch, device: torch.device) -> torch.Tensor:
         size = tuple(launch.table.rows["size"][0].tolist())
         shape = launch.shape
-        key = (launch.table.shape, size, shape.channels, shape.source, shape.filters, shape.cubics, device)
+        key = (launch.table.shape, size, shape.channels, shape.source, shape.filters, shape.cubics, shape.close, device)
         recording = self._recordings.get(key)
         if recording is None:
             recording = self._recordings[key] = _Recording(launch, size, device)

@@ -121,6 +121,7 @@ def _shape(lowered: Lowered, images: torch.Tensor, output: Output, exact: bool, 
         exact=exact,
         filters=lowered.filters,
         cubics=lowered.cubics,
+        close=images.stride(3) == 1 and not lowered.turns,
         rides=ride.types if ride else (None, None),
     )
 

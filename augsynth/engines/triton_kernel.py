@@ -1,7 +1,7 @@
 """The device side of the triton engine: one program renders one tile of one sample, from its pixels to its output.
 
 A program reads its sample's row of parameters, so all its branches are uniform: it resamples, runs the sample's steps
-(matrix, hue, erase) in registers in the drawn order, and writes scaled values once. Bounds of loops are loaded as well:
+(colours, hue, erase) in registers in the drawn order, and writes scaled values once. Bounds of loops are loaded as well:
 nothing is compiled anew, and no graph recorded anew, for what was drawn. (P,) is one value for each pixel of the tile.
 """
 # mypy: ignore-errors
@@ -10,12 +10,12 @@ import triton
 import triton.language as tl
 
 from augsynth.engines import triton_layout as layout
-from augsynth.engines.triton_layout import address, clamp, real
+from augsynth.engines.triton_layout import address, clamp, real, reciprocal, unit
 from augsynth.engines.triton_resample import resample
 from augsynth.engines.triton_ride import move_masks, move_points
 
 CHUNK = tl.constexpr(128)  # sums that are added at a time
-
+TINY = tl.constexpr(1e-30)  # a spread that no two different values have
 
 @triton.jit
 def philox(c0, c1, c2, c3, k0, k1):
@@ -32,68 +32,159 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 
 @triton.jit
-def _turn(value, spread, sector):
-    """Return a channel (P,) of the colour with this value, spread and hue, in sixths of the circle."""
-    k = sector - 6.0 * tl.floor(sector / 6.0)
-    return value - spread * clamp(tl.minimum(k, 4.0 - k), 1.0)
+def _limit(value, white, UNIT: tl.constexpr):
+    """Bring values into [0, white]; UNIT: white is 1."""
+    return unit(value) if UNIT else clamp(value, white)
 
 
 @triton.jit
 def _shift_hue(red, green, blue, shift):
     """Shift the HSV hue of the tile by a fraction of the circle."""
     value = tl.maximum(tl.maximum(red, green), blue)
-    spread = value - tl.minimum(tl.minimum(red, green), blue)
-    safe = tl.where(spread > 0.0, spread, 1.0)
-    from_green, from_blue = (blue - red) / safe + 2.0, (red - green) / safe + 4.0
-    hue = tl.where(value == red, (green - blue) / safe, tl.where(value == green, from_green, from_blue))
-    sector = hue + 6.0 * shift
-    return _turn(value, spread, sector + 5.0), _turn(value, spread, sector + 3.0), _turn(value, spread, sector + 1.0)
+    low = tl.minimum(tl.minimum(red, green), blue)
+    spread = value - low
+    # The hue in sixths of the circle, from the largest channel: the difference of the others over the spread.
+    apart = tl.where(value == red, green - blue, tl.where(value == green, blue - red, red - green))
+    start = tl.where(value == red, 0.0, tl.where(value == green, 2.0, 4.0))
+    sixth = apart * reciprocal(tl.maximum(spread, TINY)) + (start + 6.0 * shift)
+    sixth = sixth - 6.0 * tl.floor(sixth * (1.0 / 6.0))
+    red = low + spread * unit(tl.abs(sixth - 3.0) - 1.0)
+    green = low + spread * unit(2.0 - tl.abs(sixth - 2.0))
+    return red, green, low + spread * unit(2.0 - tl.abs(sixth - 4.0))
 
 
 @triton.jit
-def _mean(sums, tiles, pixels):
-    """Add up a sample's sums per tile, always in the same order, and divide."""
+def _matrix(step, mean, white, c0, c1, c2, C: tl.constexpr, UNIT: tl.constexpr):
+    """Apply `A x + m v` and the clamp."""
+    a, v = step + layout.COLOR, step + layout.VECTOR
+    n0, n1, n2 = real(a, 0) * c0 + mean * real(v, 0), c1, c2
+    if C == 3:
+        n0 += real(a, 1) * c1 + real(a, 2) * c2
+        n1 = real(a, 3) * c0 + real(a, 4) * c1 + real(a, 5) * c2 + mean * real(v, 1)
+        n2 = real(a, 6) * c0 + real(a, 7) * c1 + real(a, 8) * c2 + mean * real(v, 2)
+    return _limit(n0, white, UNIT), _limit(n1, white, UNIT), _limit(n2, white, UNIT)
+
+
+@triton.jit
+def _scale(step, mean, white, c0, c1, c2, UNIT: tl.constexpr):
+    """Apply `f x + m v` to all channels alike, and the clamp."""
+    f, v = real(step, layout.COLOR), mean * real(step, layout.VECTOR)
+    return _limit(f * c0 + v, white, UNIT), _limit(f * c1 + v, white, UNIT), _limit(f * c2 + v, white, UNIT)
+
+
+@triton.jit
+def _chroma(step, white, luma0, luma1, luma2, c0, c1, c2, UNIT: tl.constexpr):
+    """Mix the channels with their luma, and clamp."""
+    f = real(step, layout.COLOR)
+    gray = (1.0 - f) * (luma0 * c0 + luma1 * c1 + luma2 * c2)
+    return _limit(f * c0 + gray, white, UNIT), _limit(f * c1 + gray, white, UNIT), _limit(f * c2 + gray, white, UNIT)
+
+
+# --- means ------------------------------------------------------------------------------------------------------------
+
+
+@triton.jit
+def _mean(sums, count, pixels):
+    """Add up a sample's sums of luma per tile, always in the same order, and divide."""
     total = 0.0
-    for start in range(0, tiles, CHUNK):
+    for start in range(0, count, CHUNK):
         at = start + tl.arange(0, CHUNK)
-        total += tl.sum(tl.load(sums + at, mask=at < tiles, other=0.0))
+        # Other programs wrote them while this one ran: not from a cache that does not know.
+        total += tl.sum(tl.load(sums + at, mask=at < count, other=0.0, cache_modifier=".cg"))
     return total / pixels
 
 
 @triton.jit
-def _color(step, mean, white, c0, c1, c2, C: tl.constexpr):
-    """Apply `A x + m v` and the clamp."""
-    a, v = step + layout.COLOR, step + layout.VECTOR
-    if C == 1:
-        return clamp(real(a, 0) * c0 + mean * real(v, 0), white), c1, c2
-    n0 = real(a, 0) * c0 + real(a, 1) * c1 + real(a, 2) * c2 + mean * real(v, 0)
-    n1 = real(a, 3) * c0 + real(a, 4) * c1 + real(a, 5) * c2 + mean * real(v, 1)
-    n2 = real(a, 6) * c0 + real(a, 7) * c1 + real(a, 8) * c2 + mean * real(v, 2)
-    return clamp(n0, white), clamp(n1, white), clamp(n2, white)
+def _awaited(arrived, wanted):
+    """Wait until as many tiles have arrived as are wanted."""
+    while tl.load(arrived, volatile=True) < wanted:
+        tl.inline_asm_elementwise("nanosleep.u32 100; mov.u32 $0, 0;", "=r", [], dtype=tl.int32, is_pure=False, pack=1)
+    # What they wrote before they arrived is seen after this.
+    tl.atomic_add(arrived, 0)
 
 
 @triton.jit
-def _run_steps(steps, count, sums, stride, tiles, pixels, x, y, white, c0, c1, c2, C: tl.constexpr):
-    """Run a sample's first `count` steps on the tile. sums: its sums per tile, `stride` apart from mean to mean."""
-    for k in range(count):
+def _add_up(arrived, sums, tile, count, room, pixels, luma):
+    """Enter a tile's luma among `count`; the last one to come computes the mean and puts it behind all `room`."""
+    tl.store(sums + tile, luma)
+    if tl.atomic_add(arrived, 1) == count - 1:
+        tl.store(sums + room, _mean(sums, count, pixels))
+        tl.store(arrived, 0)
+
+
+@triton.jit
+def _agreed(arrived, sums, number, tile, count, pixels, luma):
+    """Enter a tile's luma for mean `number`, wait for the other tiles of the sample, and return the mean."""
+    tl.store(sums + tile, luma)
+    tl.atomic_add(arrived, 1)
+    _awaited(arrived, (number + 1) * count)
+    return _mean(sums, count, pixels)
+
+
+# --- a tile -----------------------------------------------------------------------------------------------------------
+
+
+@triton.jit
+def _luma(live, luma0, luma1, luma2, c0, c1, c2, C: tl.constexpr):
+    """Add up the tile's luma."""
+    luma = luma0 * c0 + luma1 * c1 + luma2 * c2 if C == 3 else c0
+    return tl.sum(tl.where(live, luma, 0.0))
+
+
+@triton.jit
+def _run_steps(
+    steps,
+    end,  # of how many steps
+    arrived,
+    sums,  # of the sample and its first mean
+    apart,  # from one mean to the next
+    tile,
+    tiles,  # that the sample has, and that it could have
+    pixels,
+    x,
+    y,
+    live,
+    white,
+    factor,
+    luma0,
+    luma1,
+    luma2,
+    c0,
+    c1,
+    c2,
+    C: tl.constexpr,
+    UNIT: tl.constexpr,
+    TOGETHER: tl.constexpr,
+):
+    """Run a sample's steps on the tile. Where all tiles run together they wait for each other before a mean."""
+    for k in range(end):
         step = steps + k * layout.STEP_WORDS
         code = tl.load(step + layout.CODE)
-        if code == layout.COLOR_MATRIX:
+        if (code == layout.SCALE) | (code == layout.MATRIX_STEP):
             number = tl.load(step + layout.MEAN)
             mean = 0.0
             if number >= 0:
-                mean = _mean(sums + number * stride, tiles, pixels)
-            c0, c1, c2 = _color(step, mean, white, c0, c1, c2, C)
-        elif code == layout.HUE:
-            if C == 3:
-                c0, c1, c2 = _shift_hue(c0, c1, c2, real(step, layout.COLOR))
-        else:
+                if TOGETHER:
+                    luma = _luma(live, luma0, luma1, luma2, c0, c1, c2, C)
+                    mean = _agreed(arrived, sums + number * apart, number, tile, tiles[0], pixels, luma)
+                else:
+                    mean = tl.load(sums + number * apart + tiles[1])
+            if code == layout.SCALE:
+                c0, c1, c2 = _scale(step, mean, white, c0, c1, c2, UNIT)
+            else:
+                c0, c1, c2 = _matrix(step, mean, white, c0, c1, c2, C, UNIT)
+        elif code == layout.ERASE:
             top, left = tl.load(step + layout.RECTANGLE), tl.load(step + layout.RECTANGLE + 1)
             bottom, right = top + tl.load(step + layout.RECTANGLE + 2), left + tl.load(step + layout.RECTANGLE + 3)
             hit = (y >= top) & (y < bottom) & (x >= left) & (x < right)
-            c0 = tl.where(hit, real(step, layout.VECTOR), c0)
-            c1 = tl.where(hit, real(step, layout.VECTOR + 1), c1)
-            c2 = tl.where(hit, real(step, layout.VECTOR + 2), c2)
+            c0 = tl.where(hit, factor * real(step, layout.VECTOR), c0)
+            c1 = tl.where(hit, factor * real(step, layout.VECTOR + 1), c1)
+            c2 = tl.where(hit, factor * real(step, layout.VECTOR + 2), c2)
+        elif C == 3:
+            if code == layout.HUE:
+                c0, c1, c2 = _shift_hue(c0, c1, c2, real(step, layout.COLOR))
+            else:
+                c0, c1, c2 = _chroma(step, white, luma0, luma1, luma2, c0, c1, c2, UNIT)
     return c0, c1, c2
 
 
@@ -102,11 +193,9 @@ def _run_steps(steps, count, sums, stride, tiles, pixels, x, y, white, c0, c1, c
 
 @triton.jit
 def _tile(tile, height, width, TILE_Y: tl.constexpr, TILE_X: tl.constexpr):
-    """Return how many tiles cover the output, this one's pixels x, y int32 (P,), and which are inside."""
+    """Return how many tiles cover the output, and where this one begins: left, top."""
     across = tl.cdiv(width, TILE_X)
-    lane = tl.arange(0, TILE_Y * TILE_X)
-    y, x = tile // across * TILE_Y + lane // TILE_X, tile % across * TILE_X + lane % TILE_X
-    return across * tl.cdiv(height, TILE_Y), x, y, (y < height) & (x < width)
+    return across * tl.cdiv(height, TILE_Y), tile % across * TILE_X, tile // across * TILE_Y
 
 
 @triton.jit
@@ -123,14 +212,14 @@ def render(
     table,  # (samples, ROW_WORDS) int32
     steps,  # (samples, capacity, STEP_WORDS) int32
     stops,  # (stages, samples) int32: how many steps stand before mean number `stage`, -1 for a sample without it
-    sums,  # (stages, samples, tiles) float32: luma added up per tile
+    sums,  # (stages, samples, tiles + 1) float32: luma added up per tile, then the mean
     riders,  # (samples, RIDER_WORDS) int32, where MASK or POINT
     swaps,  # int32: which keypoint of an object takes the place of each, where POINT
     samples,
     tiles,
     capacity,
     stage,
-    white,  # the value for 1.0, 255 or 1
+    white,  # the value for 1.0 in the source, 255 or 1; scales and offsets take in UNIT
     luma0,
     luma1,
     luma2,
@@ -146,38 +235,62 @@ def render(
     FILTERS: tl.constexpr,  # some sample is shrunk by a filter
     CUBICS: tl.constexpr,  # some sample is interpolated by cubics
     STATISTICS: tl.constexpr,  # add up the luma before mean number `stage`, and write no pixels
+    TOGETHER: tl.constexpr,  # all tiles of a sample find a place to run at once: no statistics beforehand
+    CLOSE: tl.constexpr,  # neighbours along x are neighbours in memory, in every sample
     MASK: tl.constexpr,  # the type of the masks that ride, or None
     POINT: tl.constexpr,  # the type of the keypoints that ride, or None
+    UNIT: tl.constexpr,  # colours are computed in units of white, where a clamp costs nothing
+    BY_ROW: tl.constexpr,  # a thread holds a column
     TILE_Y: tl.constexpr,
     TILE_X: tl.constexpr,
 ):
     """Render every sample of `table`; the grid is (samples * tiles,), and tiles that a sample lacks return at once."""
-    sample, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
+    number = tl.program_id(0)
+    if TOGETHER:
+        # Tiles are given out in the order in which programs begin: nobody waits for one that finds no place to run.
+        number = tl.atomic_add(table + layout.TICKET, 1)
+    sample, tile = number // tiles, number % tiles
     row = table + sample * layout.ROW_WORDS
     height, width = tl.load(row + layout.SIZE), tl.load(row + layout.SIZE + 1)
-    needed, x, y, live = _tile(tile, height, width, TILE_Y, TILE_X)
-    count = tl.load(stops + stage * samples + sample) if STATISTICS else tl.load(row + layout.STEPS)
-    if (tile >= needed) | (count < 0):
+    needed, left, top = _tile(tile, height, width, TILE_Y, TILE_X)
+    end = tl.load(stops + stage * samples + sample) if STATISTICS else tl.load(row + layout.STEPS)
+    if (tile >= needed) | (end < 0):
         return
-    c0, c1, c2 = resample(row, x, y, live, white, C, FROM, FILTERS, CUBICS)
+    factor = 1.0 / white if UNIT else 1.0
+    c0, c1, c2 = resample(
+        row, left, top, height, width, white, factor, C, FROM, FILTERS, CUBICS, CLOSE, BY_ROW, TILE_Y, TILE_X
+    )
+    x, y = left + tl.arange(0, TILE_X)[None, :], top + tl.arange(0, TILE_Y)[:, None]
+    live = (x < width) & (y < height)
+    pixels, room = (height * width).to(tl.float32), tiles + 1
     c0, c1, c2 = _run_steps(
         steps + sample * capacity * layout.STEP_WORDS,
-        count,
-        sums + sample * tiles,
-        samples * tiles,
-        needed,
-        (height * width).to(tl.float32),
+        end,
+        row + layout.ARRIVED,
+        sums + sample * room,
+        samples * room,
+        tile,
+        (needed, tiles),
+        pixels,
         x,
         y,
+        live,
         white,
+        factor,
+        luma0,
+        luma1,
+        luma2,
         c0,
         c1,
         c2,
         C,
+        UNIT,
+        TOGETHER,
     )
     if STATISTICS:
-        luma = luma0 * c0 + luma1 * c1 + luma2 * c2 if C == 3 else c0
-        tl.store(sums + (stage * samples + sample) * tiles + tile, tl.sum(tl.where(live, luma, 0.0)))
+        luma = _luma(live, luma0, luma1, luma2, c0, c1, c2, C)
+        mine = sums + (stage * samples + sample) * room
+        _add_up(row + layout.ARRIVED, mine, tile, needed, tiles, pixels, luma)
     else:
         target = address(row, layout.TARGET, TO) + (y * width + x)
         _write(target, c0, scale0, offset0, live, TO)
@@ -204,6 +317,8 @@ def warp_masks(
     """Move masks alone; the grid is (samples * tiles,)."""
     sample, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
     height, width = tl.load(sizes + 2 * sample), tl.load(sizes + 2 * sample + 1)
-    needed, x, y, live = _tile(tile, height, width, TILE_Y, TILE_X)
+    needed, left, top = _tile(tile, height, width, TILE_Y, TILE_X)
     if tile < needed:
+        x, y = left + tl.arange(0, TILE_X)[None, :], top + tl.arange(0, TILE_Y)[:, None]
+        live = (x < width) & (y < height)
         move_masks(riders + sample * layout.RIDER_WORDS, x, y, live, height, width, TYPE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,8 @@ class Shape:
     """What the kernels are compiled and started for; what is drawn changes nothing here.
 
     capacity: steps that a sample has room for. stages: means that a sample can need. tiles: of the largest output.
-    filters, cubics: some sample may be shrunk by a filter, or interpolated by cubics. rides: the kernel's types of
-    masks and keypoints, None where there are none.
+    filters, cubics: some sample may be shrunk by a filter, or interpolated by cubics. close: neighbours along x are
+    neighbours in memory, in every sample. rides: the kernel's types of masks and keypoints, None where there are none.
     """
 
     samples: int
@@ -47,11 +47,12 @@ class Shape:
     exact: bool
     filters: bool
     cubics: bool
+    close: bool
     rides: tuple[Any, Any] = (None, None)
 
     def sums(self, device: torch.device) -> torch.Tensor:
-        """Return room for the sums of luma, `(S, R, tiles)` float32."""
-        return torch.empty((self.stages, self.samples, self.tiles), dtype=torch.float32, device=device)
+        """Return room for the sums of luma and the means, `(S, R, tiles + 1)` float32."""
+        return torch.empty((self.stages, self.samples, self.tiles + 1), dtype=torch.float32, device=device)
 
     @property
     def ends(self) -> tuple[int, int, int, int]:
@@ -62,18 +63,26 @@ class Shape:
         return rows, steps, stops, stops + self.samples * layout.RIDER_WORDS.value
 
     @cached_property
+    def unit(self) -> bool:
+        """Whether colours are computed in units of white: not where bytes, or the input's own units, come out."""
+        scale, _ = self.output.affine(self.channels)
+        return self.output.dtype != torch.uint8 and not np.allclose(scale, 1.0)
+
+    @cached_property
     def numbers(self) -> list[float]:
         """Return white, the weights of luma, then scales and offsets of three channels."""
         scale, offset = self.output.affine(self.channels)
+        scale = scale * self.output.white if self.unit else scale
         luma = LUMA if self.exact else LUMA / LUMA.sum()
         return [float(v) for v in (self.output.white, *luma, *np.resize(scale, 3), *np.resize(offset, 3))]
 
     def start(self, words: torch.Tensor, sums: torch.Tensor) -> None:
-        """Start the kernels: once for each mean luma that some sample may need, and once for the pixels."""
+        """Start the kernels: for the pixels, and before for each mean that tiles do not find by waiting for each other."""
         rows, steps, stops, riders = self.ends
         mask, point = self.rides
         along = (words[stops:riders], words[riders:]) if mask or point else (words, words)
-        for stage in range(self.stages + 1):
+        together = self.stages > 0 and self.tiles <= most_together(words.device)
+        for stage in [self.stages] if together else range(self.stages + 1):
             last = stage == self.stages
             kernel.render[(self.samples * self.tiles,)](
                 words[:rows],
@@ -92,11 +101,28 @@ class Shape:
                 FILTERS=self.filters,
                 CUBICS=self.cubics,
                 STATISTICS=not last,
+                TOGETHER=together,
+                CLOSE=self.close,
                 MASK=mask if last else None,
                 POINT=point if last else None,
+                UNIT=self.unit,
+                BY_ROW=layout.BY_ROW,
                 TILE_Y=layout.TILE_Y,
                 TILE_X=layout.TILE_X,
+                num_warps=layout.WARPS,
             )
+
+
+@cache
+def most_together(device: torch.device) -> int:
+    """Return of how many tiles a sample may consist for them to run at once, with room to spare for other kernels.
+
+    A multiprocessor holds at least 16 tiles' programs, by their registers. Where tiles run one after the other it is 0.
+    """
+    if device.type != "cuda" or layout.INTERPRETED:
+        return 0
+    count: int = torch.cuda.get_device_properties(device).multi_processor_count
+    return 8 * count
 
 
 def tiles_of(sizes: Array) -> int:
@@ -136,7 +162,8 @@ def launches(
         rows, along = table.rows, ride.among(places) if ride else None
         filters, cubics = bool(rows["filter"].any()), bool(rows["clamp"].any())
         counts, tiles = table.shape, tiles_of(rows["size"])
+        close = bool((rows["strides"][:, 2] == 1).all())
         rides = along.types if along else (None, None)
-        shape = Shape(*counts, tiles, channels, dtype, output, exact, filters, cubics, rides)
+        shape = Shape(*counts, tiles, channels, dtype, output, exact, filters, cubics, close, rides)
         found.append(Launch(places, table, along, shape))
     return found

@@ -8,9 +8,10 @@ from augsynth.engines import triton_plan as plan
 
 # Under TRITON_INTERPRET=1 numpy runs these functions on the CPU.
 INTERPRETED = triton.knobs.runtime.interpret
-# Two pixels a thread. With four, ptxas counts 112 registers a thread instead of 56, and half as many threads fit.
-# The interpreter pays for each operation, however many pixels it has.
-TILE_Y, TILE_X = (64, 64) if INTERPRETED else (8, 32)
+# One warp renders a tile, a thread a column of it: so its rows share what they read, and no barrier is needed.
+# The interpreter pays for each operation, however many pixels it has, and renders a tile at once.
+INTERPRET = tl.constexpr(INTERPRETED)
+TILE_Y, TILE_X, BY_ROW, WARPS = (64, 64, False, 1) if INTERPRETED else (8, 32, True, 1)
 
 # A sample's row: at which 32-bit word each entry starts. `engines/triton_table.py` builds its record from these.
 SOURCE = tl.constexpr(0)  # address of the first pixel of the window, int64
@@ -29,7 +30,10 @@ BORDER = tl.constexpr(29)
 FILL = tl.constexpr(30)  # one float per channel
 CLAMP = tl.constexpr(33)  # 1 where the resampled values are clamped
 STEPS = tl.constexpr(34)  # how many steps follow
-ROW_WORDS = tl.constexpr(36)
+WALK = tl.constexpr(35)  # taps per axis, 2 or 3, of a resize that may share rows; 0: by the general way
+ARRIVED = tl.constexpr(36)  # how often the sample's tiles have added their luma; 0 before
+TICKET = tl.constexpr(37)  # of the first row: how many tiles have begun; 0 before
+ROW_WORDS = tl.constexpr(40)
 
 UNFILTERED, TRIANGLE, CUBIC = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 CONSTANT, EDGE, REFLECT, SYMMETRIC = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)
@@ -37,12 +41,15 @@ CONSTANT, EDGE, REFLECT, SYMMETRIC = tl.constexpr(0), tl.constexpr(1), tl.conste
 # A step: its code, then what it needs.
 CODE = tl.constexpr(0)
 MEAN = tl.constexpr(1)  # which of the sample's mean lumas it uses, -1 for none
-COLOR = tl.constexpr(2)  # 3 x 3 float of COLOR_MATRIX; [0] is the shift of HUE, a fraction of the circle
+COLOR = tl.constexpr(2)  # 3 x 3 float of MATRIX; [0] is the factor of SCALE and CHROMA, or the shift of HUE, of 1 round
 RECTANGLE = tl.constexpr(2)  # of ERASE: top, left, height, width
-VECTOR = tl.constexpr(11)  # float per channel: what the mean is multiplied by, or the paint of ERASE
+VECTOR = tl.constexpr(11)  # float per channel: what the mean is multiplied by, or the paint of ERASE; [0] of SCALE
 STEP_WORDS = tl.constexpr(14)
 
-COLOR_MATRIX, HUE, ERASE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+# SCALE: `f x + v m` with the mean m, brightness or contrast. CHROMA: `f x + (1 - f) luma`, saturation or grayscale.
+MATRIX_STEP, HUE, ERASE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+SCALE, CHROMA = tl.constexpr(3), tl.constexpr(4)
+WALKS = tl.constexpr(1.5)  # how much a walk may shrink an axis: three taps hold the filter
 
 # What rides with a sample: its masks and its keypoints. Addresses of 0 say that there are none.
 MASK_SOURCE = tl.constexpr(0)  # int64
@@ -102,3 +109,21 @@ def address(row, word, TYPE: tl.constexpr):
 def clamp(value, high):
     """Bring values (P,) into [0, high]."""
     return tl.minimum(tl.maximum(value, 0.0), high)
+
+
+@triton.jit
+def unit(value):
+    """Bring values into [0, 1]."""
+    if INTERPRET:
+        return tl.minimum(tl.maximum(value, 0.0), 1.0)
+    return tl.inline_asm_elementwise("cvt.sat.f32.f32 $0, $1;", "=f,f", [value], dtype=tl.float32, is_pure=True, pack=1)
+
+
+@triton.jit
+def reciprocal(value):
+    """Divide 1 by values that are not 0 and not extreme."""
+    if INTERPRET:
+        return 1.0 / value
+    return tl.inline_asm_elementwise(
+        "rcp.approx.ftz.f32 $0, $1;", "=f,f", [value], dtype=tl.float32, is_pure=True, pack=1
+    )

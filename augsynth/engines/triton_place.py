@@ -75,7 +75,7 @@ def _axis(path, filtered, moved, low, high, full, size_in, cubic, taps):
     grid = tl.where(filtered, full, window)
     ratio = window / grid
     support = tl.maximum(ratio, 1.0) * tl.where(cubic, 2.0, 1.0)
-    reach = tl.floor(2.0 * support + (taps - 1).to(tl.float64) * ratio) + 2.0
+    reach = tl.ceil(2.0 * support + (taps - 1).to(tl.float64) * ratio - CLOSE)
     return first, window, grid, ratio, tl.where(moved, reach, 0.0)
 
 
@@ -204,6 +204,11 @@ def place(
         _float(row, layout.FILL + i, tl.where(edge, tl.load(fill + i), 0.0), live)
     _int(row, layout.CLAMP, bicubic, live)
     _int(row, layout.STEPS, steps, live)
+    _int(row, layout.ARRIVED, sample * 0, live)
+    _int(row, layout.TICKET, sample * 0, live)
+    walks = resized & (kind == 1) & (window_y >= 3.0) & (window_x >= 3.0)
+    walks = walks & (ratio_y <= layout.WALKS) & (ratio_x <= layout.WALKS)
+    _int(row, layout.WALK, tl.where(walks, tl.where((ratio_y <= 1.0) & (ratio_x <= 1.0), 2, 3), 0), live)
 
 
 @triton.jit

@@ -58,7 +58,7 @@ class Lowered:
     """Instructions `(I,)` for images of one size, and what is known of every draw.
 
     blocks `(N, 2)`: slot and lane of the Philox block of each four columns. size: height and width that come out.
-    capacity, stages: most steps, and most means, of a sample. border: what lies outside, for a sample that looks there.
+    capacity, stages: most steps, and most means, of a sample. turns: quarter turns may swap the axes. border: what lies outside, for a sample that looks there.
     """
 
     instructions: Array
@@ -69,6 +69,7 @@ class Lowered:
     border: Border
     filters: bool
     cubics: bool
+    turns: bool
     mask_fill: float = 0
     flip_pairs: tuple[tuple[int, int], ...] = ()
 
@@ -94,8 +95,15 @@ def lower(
     capacity, stages = (sum(step[i] for step in steps) for i in (0, 1))
     border = lowering.border or Border("edge")
     whole = (out[0], out[1])
-    ways = (border, shrinks or cubics, cubics)
+    ways = (border, shrinks or cubics, cubics, _turns(moves))
     return Lowered(rows, blocks, whole, capacity, stages, *ways, rules.mask_fill, rules.flip_pairs)
+
+
+def _turns(moves: Array) -> bool:
+    """Whether the map of some sample may swap the axes exactly; a rotation does so at 90 degrees."""
+    fixed = moves[moves["op"] == MOVE]["numbers"]
+    drawn = (moves["op"] == ROTATE) | (moves["op"] == AFFINE)
+    return bool(drawn.any() or (fixed[:, [1, 3]] != 0).any())
 
 
 def draws_on(plan: Plan, fused: bool, size: tuple[int, int] = (2**12, 2**12)) -> str:

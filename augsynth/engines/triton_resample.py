@@ -1,6 +1,7 @@
 """How the device resamples: where a tile's pixels lie in the source, and what they are worth there.
 
-(P,) is one value for each pixel of the tile; pairs of numbers are y, x. All branches are uniform in a tile.
+(P,) is one value for each pixel, of a tile or of one row of it; pairs of numbers are y, x. All branches are uniform in
+a tile. What only flips and scales, and hardly shrinks, goes another way: `triton_walk.py`.
 """
 # mypy: ignore-errors
 
@@ -9,17 +10,18 @@ import triton.language as tl
 
 from augsynth.engines import triton_layout as layout
 from augsynth.engines.triton_layout import address, clamp, real
+from augsynth.engines.triton_walk import walk
 
 
 @triton.jit
 def locate(row, x, y):
-    """Map pixels of the output, int32 (P,), to continuous coordinates in the grid, float32 (P,)."""
+    """Map pixels of the output, int32 (1, X) and (Y, 1), to continuous coordinates in the grid, float32 (P,)."""
     m = row + layout.MATRIX
     u, v = x.to(tl.float32) + 0.5, y.to(tl.float32) + 0.5
-    at_x = real(m, 0) * u + real(m, 1) * v + real(m, 2)
-    at_y = real(m, 3) * u + real(m, 4) * v + real(m, 5)
+    at_x = real(m, 0) * u + (real(m, 1) * v + real(m, 2))
+    at_y = real(m, 3) * u + (real(m, 4) * v + real(m, 5))
     if tl.load(row + layout.PROJECTIVE) != 0:
-        depth = real(m, 6) * u + real(m, 7) * v + real(m, 8)
+        depth = real(m, 6) * u + (real(m, 7) * v + real(m, 8))
         at_x, at_y = at_x / depth, at_y / depth
     # Near a horizon coordinates leave what an integer holds.
     return tl.minimum(tl.maximum(at_x, -1e7), 1e7), tl.minimum(tl.maximum(at_y, -1e7), 1e7)
@@ -96,9 +98,9 @@ def _interpolate(row, x, y, live, C: tl.constexpr, TYPE: tl.constexpr, TAPS: tl.
 
 
 @triton.jit
-def _kernel_weight(index, centre, stretch, n, CUBIC: tl.constexpr):
-    """Weigh pixels `index` of n, int32 (P,), by the antialiasing kernel around `centre`, widened by `stretch`."""
-    distance = (index.to(tl.float32) + 0.5 - centre) / stretch
+def _kernel_weight(index, centre, narrow, n, CUBIC: tl.constexpr):
+    """Weigh pixels `index` of n, int32 (P,), by the antialiasing kernel around `centre`, widened by 1 / `narrow`."""
+    distance = (index.to(tl.float32) + 0.5 - centre) * narrow
     weight = _cubic(distance, -0.5) if CUBIC else tl.maximum(1.0 - tl.abs(distance), 0.0)
     return tl.where((index >= 0) & (index < n), weight, 0.0)
 
@@ -123,7 +125,7 @@ def _axis(at, n, size, ratio, reach, border, TAPS: tl.constexpr, CUBIC: tl.const
         start = tl.floor(centre - support + 0.5).to(tl.int32)
         total = tl.zeros_like(at)
         for k in range(reach):
-            total += _kernel_weight(start + k, centre, stretch, n, CUBIC)
+            total += _kernel_weight(start + k, centre, 1.0 / stretch, n, CUBIC)
         lowest = tl.minimum(lowest, tl.floor(centre - support + 0.5))
         unseen -= weight
         centres += (centre,)
@@ -134,10 +136,10 @@ def _axis(at, n, size, ratio, reach, border, TAPS: tl.constexpr, CUBIC: tl.const
 @triton.jit
 def _axis_weight(index, centres, weights, n, ratio, TAPS: tl.constexpr, CUBIC: tl.constexpr):
     """Weigh pixel `index` (P,) of the window by all taps whose kernel covers it."""
-    stretch = tl.maximum(ratio, 1.0)
-    weight = weights[0] * _kernel_weight(index, centres[0], stretch, n, CUBIC)
+    narrow = 1.0 / tl.maximum(ratio, 1.0)
+    weight = weights[0] * _kernel_weight(index, centres[0], narrow, n, CUBIC)
     for i in tl.static_range(1, TAPS):
-        weight += weights[i] * _kernel_weight(index, centres[i], stretch, n, CUBIC)
+        weight += weights[i] * _kernel_weight(index, centres[i], narrow, n, CUBIC)
     return weight
 
 
@@ -181,12 +183,8 @@ def _shrink(row, x, y, live, C: tl.constexpr, TYPE: tl.constexpr, TAPS: tl.const
 
 
 @triton.jit
-def resample(row, x, y, live, white, C: tl.constexpr, TYPE: tl.constexpr, FILTERS: tl.constexpr, CUBICS: tl.constexpr):
-    """Give the pixels of the tile their values before any step: three channels (P,).
-
-    FILTERS, CUBICS: some sample of this launch is shrunk by a filter, or cubic. Code that none of them needs would
-    still take registers from the others.
-    """
+def _generally(row, x, y, live, C: tl.constexpr, TYPE: tl.constexpr, FILTERS: tl.constexpr, CUBICS: tl.constexpr):
+    """Give pixels their values by the way that serves every map; x (1, X), y (Y, 1)."""
     taps, kind = tl.load(row + layout.TAPS), tl.load(row + layout.FILTER)
     if FILTERS and kind != layout.UNFILTERED:
         if CUBICS and kind == layout.CUBIC:
@@ -203,6 +201,70 @@ def resample(row, x, y, live, white, C: tl.constexpr, TYPE: tl.constexpr, FILTER
         c0, c1, c2 = _interpolate(row, x, y, live, C, TYPE, 2)
     else:
         c0, c1, c2 = _interpolate(row, x, y, live, C, TYPE, 1)
-    if CUBICS and tl.load(row + layout.CLAMP) != 0:
-        c0, c1, c2 = clamp(c0, white), clamp(c1, white), clamp(c2, white)
+    return c0, c1, c2
+
+
+@triton.jit
+def _row_by_row(
+    row,
+    left,
+    top,
+    height,
+    width,
+    C: tl.constexpr,
+    TYPE: tl.constexpr,
+    FILTERS: tl.constexpr,
+    CUBICS: tl.constexpr,
+    TILE_Y: tl.constexpr,
+    TILE_X: tl.constexpr,
+):
+    """Do the same for one row of the tile after the other, for a thread has registers for a few pixels only."""
+    x, place = left + tl.arange(0, TILE_X)[None, :], tl.arange(0, TILE_Y)[:, None]
+    empty = tl.zeros((TILE_Y, TILE_X), tl.float32)
+    out0, out1, out2 = empty, empty, empty
+    for r in range(TILE_Y):
+        live = (x < width) & (top + r < height)
+        y = tl.zeros((1, 1), tl.int32) + (top + r)
+        c0, c1, c2 = _generally(row, x, y, live, C, TYPE, FILTERS, CUBICS)
+        out0, out1, out2 = tl.where(place == r, c0, out0), tl.where(place == r, c1, out1), tl.where(place == r, c2, out2)
+    return out0, out1, out2
+
+
+@triton.jit
+def resample(
+    row,
+    left,
+    top,
+    height,
+    width,
+    white,
+    factor,
+    C: tl.constexpr,
+    TYPE: tl.constexpr,
+    FILTERS: tl.constexpr,
+    CUBICS: tl.constexpr,
+    CLOSE: tl.constexpr,
+    BY_ROW: tl.constexpr,
+    TILE_Y: tl.constexpr,
+    TILE_X: tl.constexpr,
+):
+    """Give the pixels of the tile their values before any step, multiplied by `factor`: three channels (Y, X).
+
+    FILTERS, CUBICS: some sample of this launch is shrunk by a filter, or cubic. Code that none of them needs would
+    still take registers from the others.
+    """
+    taps = tl.load(row + layout.WALK)
+    if BY_ROW and taps == 2:
+        c0, c1, c2 = walk(row, left, top, factor, C, TYPE, 2, CLOSE, TILE_Y, TILE_X)
+    elif BY_ROW and FILTERS and taps == 3:
+        c0, c1, c2 = walk(row, left, top, factor, C, TYPE, 3, CLOSE, TILE_Y, TILE_X)
+    else:
+        if BY_ROW:
+            c0, c1, c2 = _row_by_row(row, left, top, height, width, C, TYPE, FILTERS, CUBICS, TILE_Y, TILE_X)
+        else:
+            x, y = left + tl.arange(0, TILE_X)[None, :], top + tl.arange(0, TILE_Y)[:, None]
+            c0, c1, c2 = _generally(row, x, y, (x < width) & (y < height), C, TYPE, FILTERS, CUBICS)
+        if CUBICS and tl.load(row + layout.CLAMP) != 0:
+            c0, c1, c2 = clamp(c0, white), clamp(c1, white), clamp(c2, white)
+        c0, c1, c2 = factor * c0, factor * c1, factor * c2
     return c0, c1, c2

@@ -37,18 +37,24 @@ def erase(mine, written, box, paint0, paint1, paint2, on):
 
 
 @triton.jit
+def _counted(written, needs, on):
+    """Count a step, and the mean that it may need."""
+    stop = tl.where(needs, (written[0] + 1).to(tl.int64) << (8 * written[1]).to(tl.int64), written[2] * 0)
+    return (written[0] + on.to(tl.int32), written[1] + needs.to(tl.int32), written[2] | stop)
+
+
+@triton.jit
 def _write(mine, written, color, on):
     """Write a matrix and a vector; a vector that is not 0 asks for a mean."""
     at = _next(mine, written)
     needs = on & ((color[9] != 0.0) | (color[10] != 0.0) | (color[11] != 0.0))
-    tl.store(at + layout.CODE, layout.COLOR_MATRIX, mask=on)
+    tl.store(at + layout.CODE, layout.MATRIX_STEP, mask=on)
     tl.store(at + layout.MEAN, tl.where(needs, written[1], -1), mask=on)
     for i in tl.static_range(9):
         _put(at, layout.COLOR + i, color[i], on)
     for i in tl.static_range(3):
         _put(at, layout.VECTOR + i, color[9 + i], on)
-    stop = tl.where(needs, (written[0] + 1).to(tl.int64) << (8 * written[1]).to(tl.int64), written[2] * 0)
-    return (written[0] + on.to(tl.int32), written[1] + needs.to(tl.int32), written[2] | stop)
+    return _counted(written, needs, on)
 
 
 @triton.jit
@@ -70,17 +76,16 @@ def blend(old, new, on, fresh):
 
 
 @triton.jit
-def _color(what, factor, palette, EXACT: tl.constexpr):
-    """Return the matrix and the vector of colours `what` (N,) with their factors (N,)."""
+def _color(what, factor, palette):
+    """Return the matrix and the vector of colours `what` (N,) with their factors (N,); a hue turns about the gray."""
     result = ()
     cos, sin = tl.cos(6.283185307179586 * factor), tl.sin(6.283185307179586 * factor)
     for i in tl.static_range(9):
         eye, gray = 1.0 if i % 4 == 0 else 0.0, tl.load(palette + i % 3)
         value = tl.where(what == layout.SATURATION, factor * eye + (1.0 - factor) * gray, factor * eye)
         value = tl.where(what == layout.LUMA, gray, value)
-        if not EXACT:
-            turned = gray + cos * (eye - gray) + sin * tl.load(palette + 3 + i)
-            value = tl.where(what == layout.SHIFT_HUE, turned, value)
+        turned = gray + cos * (eye - gray) + sin * tl.load(palette + 3 + i)
+        value = tl.where(what == layout.SHIFT_HUE, turned, value)
         result += (value,)
     vector = tl.where(what == layout.CONTRAST, 1.0 - factor, 0.0)
     return result + (vector, vector, vector)  # noqa: RUF005 - Triton joins tuples by +
@@ -102,20 +107,26 @@ def _composed(first, then, palette):
 
 
 @triton.jit
+def _write_one(mine, written, what, factor, on):
+    """Write colours `what` with their factors (N,) as steps of their own; a contrast asks for a mean."""
+    at = _next(mine, written)
+    pull = tl.where(what == layout.CONTRAST, 1.0 - factor, 0.0)
+    needs = on & (pull != 0.0)
+    code = tl.where(what >= layout.SATURATION, layout.CHROMA, layout.SCALE)
+    tl.store(at + layout.CODE, tl.where(what == layout.SHIFT_HUE, layout.HUE, code), mask=on)
+    tl.store(at + layout.MEAN, tl.where(needs, written[1], -1), mask=on)
+    _put(at, layout.COLOR, tl.where(what == layout.LUMA, 0.0, factor), on)
+    _put(at, layout.VECTOR, pull, on)
+    return _counted(written, needs, on)
+
+
+@triton.jit
 def paint(mine, written, color, what, factor, palette, on, C: tl.constexpr, EXACT: tl.constexpr):
     """Apply colours `what` where `on`: written at once, or composed with those before. One channel has no chroma."""
     if C == 1:
         on = on & (what < layout.SATURATION)
-    new = _color(what, factor, palette, EXACT)
     if EXACT:
-        turned = on & (what == layout.SHIFT_HUE)
-        at = _next(mine, written)
-        tl.store(at + layout.CODE, layout.HUE, mask=turned)
-        tl.store(at + layout.MEAN, -1, mask=turned)
-        _put(at, layout.COLOR, factor, turned)
-        plain = on & (what != layout.SHIFT_HUE)
-        written = _write(mine, written, new, plain)
-        written = (written[0] + turned.to(tl.int32), written[1], written[2])
+        written = _write_one(mine, written, what, factor, on)
     else:
-        color = blend(color, _composed(color, new, palette), on, on & (on == 0))
+        color = blend(color, _composed(color, _color(what, factor, palette), palette), on, on & (on == 0))
     return written, color

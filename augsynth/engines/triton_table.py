@@ -13,8 +13,9 @@ from augsynth.engines import triton_layout as layout
 from augsynth.engines.output import fill_values
 from augsynth.engines.passes import Part
 from augsynth.engines.triton_memory import padded
-from augsynth.runs import BICUBIC, COPY, RESIZE, WARP, Colors, Erasing, Geometry
+from augsynth.runs import BICUBIC, BILINEAR, COPY, RESIZE, WARP, Colors, Erasing, Geometry
 from augsynth.transforms.base import BORDER_MODES, Array
+from augsynth.transforms.color import LUMA
 
 # Tables grow in steps of this size, so that few different shapes occur: a recorded graph has one shape.
 _ROOM = 8
@@ -45,6 +46,8 @@ ROW = record(
         "fill": ("3f4", layout.FILL),
         "clamp": ("i4", layout.CLAMP),
         "steps": ("i4", layout.STEPS),
+        "walk": ("i4", layout.WALK),
+        "arrived": ("i4", layout.ARRIVED),
     },
     layout.ROW_WORDS,
 )
@@ -54,8 +57,10 @@ STEP = record(
         "mean": ("i4", layout.MEAN),
         "matrix": ("(3,3)f4", layout.COLOR),
         "shift": ("f4", layout.COLOR),
+        "factor": ("f4", layout.COLOR),
         "rectangle": ("4i4", layout.RECTANGLE),
         "vector": ("3f4", layout.VECTOR),
+        "pull": ("f4", layout.VECTOR),
     },
     layout.STEP_WORDS,
 )
@@ -131,7 +136,10 @@ def _placed(rows: Array, run: Geometry, p: Array, item: int) -> Array:
     ratio = window / grid
     rows["ratio"], rows["clamp"] = ratio, bicubic
     support = np.maximum(ratio, 1.0) * np.where(cubic, 2, 1)[:, None]
-    rows["reach"] = np.floor(2 * support + (rows["taps"][:, None] - 1) * ratio) + 2
+    # As many pixels as centres lie within the filters of all taps; those on its edge weigh nothing.
+    rows["reach"] = np.ceil(2 * support + (rows["taps"][:, None] - 1) * ratio - 1e-6)
+    walks = resized & (run.interpolation[p] == BILINEAR) & (window >= 3).all(1) & (ratio <= layout.WALKS.value).all(1)
+    rows["walk"] = np.where((ratio <= 1).all(1), 2, 3) * walks
     rows["border"], rows["fill"] = _borders(run, p)
     return rows
 
@@ -195,11 +203,34 @@ class _Steps:
         size = matrix.shape[1]
         full, three = np.zeros((len(at), 3, 3)), np.zeros((len(at), 3))
         full[:, :size, :size], three[:, :size] = matrix, vector
+        self.add(at, layout.MATRIX_STEP, matrix=full, vector=three, mean=self._mean(at, vector))
+
+    def add_one(self, at: Array, matrix: Array, vector: Array) -> None:
+        """Add the same where it is one colour: as a factor for all channels, or from the luma, where it is that."""
+        size, first = matrix.shape[1], matrix[:, 0, 0]
+        scales = (matrix == first[:, None, None] * np.eye(size)).all((1, 2)) & (vector == vector[:, :1]).all(1)
+        factor, chroma = first, np.zeros(len(at), bool)
+        if size == 3:
+            factor = first - matrix[:, 1, 0]
+            mixed = factor[:, None, None] * np.eye(3) + (1 - factor)[:, None, None] * LUMA
+            chroma = ~scales & (np.abs(matrix - mixed) < 1e-12).all((1, 2)) & (vector == 0).all(1)
+        for code, chosen in ((layout.SCALE, scales), (layout.CHROMA, chroma)):
+            if chosen.any():
+                mean = self._mean(at[chosen], vector[chosen])
+                value = (first if code is layout.SCALE else factor)[chosen]
+                self.add(at[chosen], code, factor=value, pull=vector[chosen, 0], mean=mean)
+        others = ~scales & ~chroma
+        if others.any():
+            self.add_color(at[others], matrix[others], vector[others])
+
+    def _mean(self, at: Array, vector: Array) -> Array:
+        """Return which mean each of the rows `at` needs next, -1 for none, and count it."""
         needs = (vector != 0).any(1)
         which = at[needs]
+        number: Array = np.where(needs, self.means[at], -1)
         self.stops[self.means[which], which] = self.counts[which]
-        self.add(at, layout.COLOR_MATRIX, matrix=full, vector=three, mean=np.where(needs, self.means[at], -1))
         self.means[which] += 1
+        return number
 
 
 def _with_steps(rows: Array, parts: Sequence[Part], channels: int, exact: bool) -> Table:
@@ -228,4 +259,4 @@ def _add_exact(steps: _Steps, run: Colors, p: Array, at: Array, channels: int) -
         if (used & ~turned).any():
             chosen = p[used & ~turned]
             matrix, vector = run.matrix[chosen, number, :channels, :channels], run.luma[chosen, number, :channels]
-            steps.add_color(at[used & ~turned], matrix, vector)
+            steps.add_one(at[used & ~turned], matrix, vector)
