@@ -1,7 +1,8 @@
 """Batched augmentation on one GPU, against the peers and against memory, in one run. The cases: `gpu_peers.py`.
 
 Parameters are drawn inside the timed call, by the host, or by the device in the rows "graph"; "keys on the device" says
-that no key crosses: what a user's own kernel filled in is drawn from. Every candidate is timed once per round, in random order, after one untimed call; medians and quartiles.
+that no key crosses: what a user's own kernel filled in is drawn from. Every candidate is timed once per round, in
+random order, after one untimed call; medians and quartiles.
 
 wall: time per call when calls follow each other without a pause, what a loop pays that does nothing else. device: sum
 of all kernels of one call, by the profiler. roofline: the share of the device time that reading every input byte and

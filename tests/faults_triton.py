@@ -15,8 +15,8 @@ MUTANTS = [
     Mutant(
         "the first mean used again (triton)",
         "engines/triton_kernel.py",
-        "sums + number * stride",
-        "sums",
+        "tl.load(sums + number * apart + tiles[1])",
+        "tl.load(sums + tiles[1])",
         ("test_triton.py::test_two_means_of_one_sample_are_those_of_the_image_before_each",),
     ),
     Mutant(
@@ -179,5 +179,47 @@ MUTANTS = [
         "layout.BACK + 2 * i, maps[i]",
         "layout.BACK + 2 * i, forth[i]",
         ("test_triton_graph.py::test_masks_and_keypoints_ride_in_the_graph",),
+    ),
+    Mutant(
+        "a mirrored image walked through downwards (triton)",
+        "engines/triton_walk.py",
+        "sign = tl.where(slope < 0.0, -1, 1)",
+        "sign = tl.where(slope < 0.0, 1, 1)",
+        ("test_triton_walk.py::test_a_walk_gives_what_the_general_way_gives",),
+    ),
+    Mutant(
+        "the third row forgotten (triton)",
+        "engines/triton_walk.py",
+        "y1 * b2 + last_weight * c2",
+        "y1 * b2 + last_weight * b2",
+        ("test_triton_walk.py::test_a_walk_gives_what_the_general_way_gives",),
+    ),
+    Mutant(
+        "a filter not widened (triton)",
+        "engines/triton_walk.py",
+        "inverse = 1.0 / tl.maximum(ratio, 1.0)",
+        "inverse = 1.0 + 0.0 * ratio",
+        ("test_triton_walk.py::test_a_walk_gives_what_the_general_way_gives",),
+    ),
+    Mutant(
+        "a channel for its neighbour in memory (triton)",
+        "engines/triton_drawing.py",
+        "close=images.stride(3) == 1 and",
+        "close=images.stride(3) > 0 and",
+        ("test_triton_walk.py::test_images_of_any_layout_walk",),
+    ),
+    Mutant(
+        "saturation without a gray (triton)",
+        "engines/triton_kernel.py",
+        "gray = (1.0 - f) * (",
+        "gray = (0.0 * f) * (",
+        ("test_triton.py::test_every_transform_agrees_with_the_float64_reference",),
+    ),
+    Mutant(
+        "a step for all colours (triton)",
+        "engines/triton_table.py",
+        "others = ~scales & ~chroma",
+        "others = ~scales & chroma",
+        ("test_triton.py::test_every_transform_agrees_with_the_float64_reference",),
     ),
 ]

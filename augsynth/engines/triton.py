@@ -131,8 +131,10 @@ class _Recording:
         shape = launch.shape
         self.target = torch.empty((shape.samples, shape.channels, *size), dtype=shape.output.dtype, device=device)
         self.words = torch.empty(len(launch), dtype=torch.int32, device=device)
+        # A graph keeps no memory: what its kernels write must live as long as it does.
+        self.sums = shape.sums(device)
         self._fill(launch)
-        self._replay = record(partial(shape.start, self.words, shape.sums(device)), device)
+        self._replay = record(partial(shape.start, self.words, self.sums), device)
 
     def start(self, launch: Launch) -> None:
         """Render what the table of a launch says."""

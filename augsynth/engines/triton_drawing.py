@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from augsynth.engines import triton_draw as device
+from augsynth.engines import triton_layout as layout
 from augsynth.engines.output import Output, fill_values
 from augsynth.engines.triton_launch import Shape, tiles_of
 from augsynth.engines.triton_layout import INTERPRETED
@@ -122,6 +123,7 @@ def _shape(lowered: Lowered, images: torch.Tensor, output: Output, exact: bool, 
         filters=lowered.filters,
         cubics=lowered.cubics,
         close=images.stride(3) == 1 and not lowered.turns,
+        by_row=layout.WALKING and lowered.walks,
         rides=ride.types if ride else (None, None),
     )
 

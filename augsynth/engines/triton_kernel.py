@@ -1,7 +1,7 @@
 """The device side of the triton engine: one program renders one tile of one sample, from its pixels to its output.
 
 A program reads its sample's row of parameters, so all its branches are uniform: it resamples, runs the sample's steps
-(colours, hue, erase) in registers in the drawn order, and writes scaled values once. Bounds of loops are loaded as well:
+(colours, hue, erase) in registers in the drawn order, and writes scaled values once. Bounds of loops are loaded too:
 nothing is compiled anew, and no graph recorded anew, for what was drawn. (P,) is one value for each pixel of the tile.
 """
 # mypy: ignore-errors
@@ -16,6 +16,7 @@ from augsynth.engines.triton_ride import move_masks, move_points
 
 CHUNK = tl.constexpr(128)  # sums that are added at a time
 TINY = tl.constexpr(1e-30)  # a spread that no two different values have
+
 
 @triton.jit
 def philox(c0, c1, c2, c3, k0, k1):
@@ -219,7 +220,8 @@ def render(
     tiles,
     capacity,
     stage,
-    white,  # the value for 1.0 in the source, 255 or 1; scales and offsets take in UNIT
+    white,  # the value for 1.0 in the source, 255 or 1
+    factor,  # what a pixel is multiplied by before it is coloured: 1 / white where UNIT, else 1
     luma0,
     luma1,
     luma2,
@@ -240,7 +242,7 @@ def render(
     MASK: tl.constexpr,  # the type of the masks that ride, or None
     POINT: tl.constexpr,  # the type of the keypoints that ride, or None
     UNIT: tl.constexpr,  # colours are computed in units of white, where a clamp costs nothing
-    BY_ROW: tl.constexpr,  # a thread holds a column
+    BY_ROW: tl.constexpr,  # a thread holds a column, and what only flips and scales walks along rows
     TILE_Y: tl.constexpr,
     TILE_X: tl.constexpr,
 ):
@@ -256,7 +258,6 @@ def render(
     end = tl.load(stops + stage * samples + sample) if STATISTICS else tl.load(row + layout.STEPS)
     if (tile >= needed) | (end < 0):
         return
-    factor = 1.0 / white if UNIT else 1.0
     c0, c1, c2 = resample(
         row, left, top, height, width, white, factor, C, FROM, FILTERS, CUBICS, CLOSE, BY_ROW, TILE_Y, TILE_X
     )

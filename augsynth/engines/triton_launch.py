@@ -34,7 +34,8 @@ class Shape:
 
     capacity: steps that a sample has room for. stages: means that a sample can need. tiles: of the largest output.
     filters, cubics: some sample may be shrunk by a filter, or interpolated by cubics. close: neighbours along x are
-    neighbours in memory, in every sample. rides: the kernel's types of masks and keypoints, None where there are none.
+    neighbours in memory, in every sample. by_row: samples walk along rows, `triton_walk.py`, which the plan must
+    decide and not the draw, for the last bits depend on it. rides: the kernel's types of masks and keypoints, or None.
     """
 
     samples: int
@@ -48,6 +49,7 @@ class Shape:
     filters: bool
     cubics: bool
     close: bool
+    by_row: bool
     rides: tuple[Any, Any] = (None, None)
 
     def sums(self, device: torch.device) -> torch.Tensor:
@@ -70,18 +72,20 @@ class Shape:
 
     @cached_property
     def numbers(self) -> list[float]:
-        """Return white, the weights of luma, then scales and offsets of three channels."""
+        """Return white, the factor before colours, the weights of luma, then scales and offsets of three channels."""
         scale, offset = self.output.affine(self.channels)
         scale = scale * self.output.white if self.unit else scale
         luma = LUMA if self.exact else LUMA / LUMA.sum()
-        return [float(v) for v in (self.output.white, *luma, *np.resize(scale, 3), *np.resize(offset, 3))]
+        factor = 1 / self.output.white if self.unit else 1.0
+        return [float(v) for v in (self.output.white, factor, *luma, *np.resize(scale, 3), *np.resize(offset, 3))]
 
     def start(self, words: torch.Tensor, sums: torch.Tensor) -> None:
-        """Start the kernels: for the pixels, and before for each mean that tiles do not find by waiting for each other."""
+        """Start the kernels: for the pixels, and first for each mean that tiles do not find by themselves."""
         rows, steps, stops, riders = self.ends
         mask, point = self.rides
         along = (words[stops:riders], words[riders:]) if mask or point else (words, words)
-        together = self.stages > 0 and self.tiles <= most_together(words.device)
+        together = self.by_row and self.stages > 0 and self.tiles <= most_together(words.device)
+        warps, most = layout.ROWS if self.by_row else layout.PIXELS
         for stage in [self.stages] if together else range(self.stages + 1):
             last = stage == self.stages
             kernel.render[(self.samples * self.tiles,)](
@@ -106,10 +110,11 @@ class Shape:
                 MASK=mask if last else None,
                 POINT=point if last else None,
                 UNIT=self.unit,
-                BY_ROW=layout.BY_ROW,
+                BY_ROW=self.by_row,
                 TILE_Y=layout.TILE_Y,
                 TILE_X=layout.TILE_X,
-                num_warps=layout.WARPS,
+                num_warps=warps,
+                maxnreg=None if self.cubics else most,
             )
 
 
@@ -164,6 +169,6 @@ def launches(
         counts, tiles = table.shape, tiles_of(rows["size"])
         close = bool((rows["strides"][:, 2] == 1).all())
         rides = along.types if along else (None, None)
-        shape = Shape(*counts, tiles, channels, dtype, output, exact, filters, cubics, close, rides)
+        shape = Shape(*counts, tiles, channels, dtype, output, exact, filters, cubics, close, False, rides)
         found.append(Launch(places, table, along, shape))
     return found

@@ -8,10 +8,15 @@ from augsynth.engines import triton_plan as plan
 
 # Under TRITON_INTERPRET=1 numpy runs these functions on the CPU.
 INTERPRETED = triton.knobs.runtime.interpret
-# One warp renders a tile, a thread a column of it: so its rows share what they read, and no barrier is needed.
-# The interpreter pays for each operation, however many pixels it has, and renders a tile at once.
 INTERPRET = tl.constexpr(INTERPRETED)
-TILE_Y, TILE_X, BY_ROW, WARPS = (64, 64, False, 1) if INTERPRETED else (8, 32, True, 1)
+# The interpreter pays for each operation, however many pixels it has.
+TILE_Y, TILE_X = (64, 64) if INTERPRETED else (8, 32)
+# Whether plans of crops, flips and resizes walk along rows where the device draws; the interpreter does so in tests.
+WALKING = not INTERPRETED
+# Warps and registers of a program. Rows: one warp renders a tile, a thread a column of it, so that its rows share what
+# they read; measured: 72 registers with a few spilled beat 96 and 128 with none. Else a thread has two pixels: with
+# four, ptxas counts 112 registers, and half as many threads fit.
+ROWS, PIXELS = (1, 72), (4, 64)
 
 # A sample's row: at which 32-bit word each entry starts. `engines/triton_table.py` builds its record from these.
 SOURCE = tl.constexpr(0)  # address of the first pixel of the window, int64

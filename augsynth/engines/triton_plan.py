@@ -58,7 +58,9 @@ class Lowered:
     """Instructions `(I,)` for images of one size, and what is known of every draw.
 
     blocks `(N, 2)`: slot and lane of the Philox block of each four columns. size: height and width that come out.
-    capacity, stages: most steps, and most means, of a sample. turns: quarter turns may swap the axes. border: what lies outside, for a sample that looks there.
+    capacity, stages: most steps, and most means, of a sample. turns: the map may be more than a crop,
+    a flip and a change of size; walks: it is no more, changes
+    the size, and interpolates linearly. border: what lies outside, for a sample that looks there.
     """
 
     instructions: Array
@@ -70,6 +72,7 @@ class Lowered:
     filters: bool
     cubics: bool
     turns: bool
+    walks: bool
     mask_fill: float = 0
     flip_pairs: tuple[tuple[int, int], ...] = ()
 
@@ -95,12 +98,13 @@ def lower(
     capacity, stages = (sum(step[i] for step in steps) for i in (0, 1))
     border = lowering.border or Border("edge")
     whole = (out[0], out[1])
-    ways = (border, shrinks or cubics, cubics, _turns(moves))
+    turns = _turns(moves)
+    ways = (border, shrinks or cubics, cubics, turns, lowering.scales and not (turns or cubics))
     return Lowered(rows, blocks, whole, capacity, stages, *ways, rules.mask_fill, rules.flip_pairs)
 
 
 def _turns(moves: Array) -> bool:
-    """Whether the map of some sample may swap the axes exactly; a rotation does so at 90 degrees."""
+    """Whether the map of some sample may be more than a crop, a flip and a change of size."""
     fixed = moves[moves["op"] == MOVE]["numbers"]
     drawn = (moves["op"] == ROTATE) | (moves["op"] == AFFINE)
     return bool(drawn.any() or (fixed[:, [1, 3]] != 0).any())
@@ -122,7 +126,7 @@ class Lowering:
         self.strength, self.size, self._start = strength, size, size
         self.found: list[Any] = []
         self.border: Border | None = None
-        self.moved = self.painted = self.resizes = False
+        self.moved = self.painted = self.resizes = self.scales = False
         self._bits = 1
 
     def node(self, node: Node, bit: int) -> tuple[int, int]:
@@ -237,6 +241,7 @@ class Lowering:
         cuts = transform.resizes and (transform.cuts or (self._start != self.size).any())
         flags = {"kind": kind, "antialias": antialias, "bordered": border is not None, "cuts": cuts}
         self._add(op, column, bit, numbers, **flags)
+        self.scales |= transform.resizes
         self.resizes |= transform.resizes or op in (AFFINE, MOVE)
         self.size, self.moved = after, True
 

@@ -226,7 +226,11 @@ def _row_by_row(
         live = (x < width) & (top + r < height)
         y = tl.zeros((1, 1), tl.int32) + (top + r)
         c0, c1, c2 = _generally(row, x, y, live, C, TYPE, FILTERS, CUBICS)
-        out0, out1, out2 = tl.where(place == r, c0, out0), tl.where(place == r, c1, out1), tl.where(place == r, c2, out2)
+        out0, out1, out2 = (
+            tl.where(place == r, c0, out0),
+            tl.where(place == r, c1, out1),
+            tl.where(place == r, c2, out2),
+        )
     return out0, out1, out2
 
 

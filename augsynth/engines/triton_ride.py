@@ -32,7 +32,7 @@ def move_masks(rider, x, y, live, height, width, TYPE: tl.constexpr):
         u, v = x.to(tl.float64) + 0.5, y.to(tl.float64) + 0.5
         at_x = (double(m, 0) * u + double(m, 4)) + double(m, 2) * v
         at_y = (double(m, 6) * u + double(m, 10)) + double(m, 8) * v
-        behind = x < 0
+        behind = (at_x < 0.0) & (at_x > 0.0)  # of the shape that the question below has, and false
         if (double(m, 12) != 0.0) | (double(m, 14) != 0.0):
             depth = (double(m, 12) * u + double(m, 16)) + double(m, 14) * v
             behind = depth <= HORIZON

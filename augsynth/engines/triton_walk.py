@@ -26,7 +26,8 @@ def _taps(centre, n, ratio, whole, TAPS: tl.constexpr):
     w0 = tl.maximum(1.0 - tl.abs(distance) * inverse, 0.0)
     w1 = tl.maximum(1.0 - tl.abs(distance + 1.0) * inverse, 0.0)
     w2 = tl.maximum(1.0 - tl.abs(distance + 2.0) * inverse, 0.0) if TAPS == 3 else w1 * 0.0
-    one = whole * reciprocal(w0 + w1 + w2)
+    # Behind the edge of the output there may be no weight at all, and nobody looks.
+    one = whole * reciprocal(tl.maximum(w0 + w1 + w2, 1e-9))
     return first, w0 * one, w1 * one, w2 * one
 
 
