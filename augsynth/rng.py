@@ -98,6 +98,8 @@ def fresh_seed() -> int:
 
 
 def _word_array(name: str, value: IntLike, size: int | None) -> np.ndarray:
+    if type(value) is int and 0 <= value <= MASK:
+        return np.full(1 if size is None else size, value, np.int64)
     if isinstance(value, torch.Tensor):
         value = value.cpu().numpy()
     array = np.atleast_1d(np.asarray(value))

@@ -183,8 +183,8 @@ MUTANTS = [
     Mutant(
         "a mirrored image walked through downwards (triton)",
         "engines/triton_walk.py",
-        "sign = tl.where(slope < 0.0, -1, 1)",
-        "sign = tl.where(slope < 0.0, 1, 1)",
+        "lead = tl.where(sign > 0, first, first + (TAPS - 1))",
+        "lead = first",
         ("test_triton_walk.py::test_a_walk_gives_what_the_general_way_gives",),
     ),
     Mutant(

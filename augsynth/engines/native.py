@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -185,13 +186,14 @@ def render_drawn(
     channels = 1 if gray[0] else 3
     steps = np.zeros((len(images), max(plan.capacity, 1)), STEP)
     keys = [np.ascontiguousarray(words, np.int64) for words in (rng.index, rng.occurrence, rng.epoch)]
-    constants = plan.constants[exact]
+    program, slots, lanes, *constants = plan.addresses
     drawn = kernel.draw(
-        _address(plan.program),
+        program,
         len(plan.program),
-        *map(_address, (plan.slots, plan.lanes)),
+        slots,
+        lanes,
         len(plan.slots),
-        _address(constants),
+        constants[exact],
         channels,
         exact,
         *map(_address, keys),
@@ -305,6 +307,7 @@ def _call(
         _run(rows, steps, (channels, _TYPES[output.dtype], interleaved, *_options(channels, output, exact)))
 
 
+@lru_cache(64)
 def _options(channels: int, output: Output, exact: bool) -> tuple[Any, ...]:
     """Return white, then weights of the luma, scales and offsets of three channels."""
     three = (LUMA if exact else LUMA_ONE, *output.affine(channels))
@@ -313,8 +316,9 @@ def _options(channels: int, output: Output, exact: bool) -> tuple[Any, ...]:
 
 def _run(rows: Array, steps: Array, options: tuple[Any, ...]) -> None:
     """Render a table `(R,)` with its steps `(R, K)`, in as many threads as torch may use where that pays."""
-    parts = min(torch.get_num_threads(), len(rows), int(rows["size"].prod(1).sum()) // _PIXELS)
-    ends = np.linspace(0, len(rows), max(parts, 1) + 1).astype(int).tolist()
+    parts = min(torch.get_num_threads(), len(rows))
+    if parts > 1:
+        parts = min(parts, int(rows["size"].prod(1).sum()) // _PIXELS)
 
     def render_part(start: int, end: int) -> None:
         chosen = rows[start:end], steps[start:end]
@@ -323,6 +327,7 @@ def _run(rows: Array, steps: Array, options: tuple[Any, ...]) -> None:
     if parts < 2:
         render_part(0, len(rows))
         return
+    ends = np.linspace(0, len(rows), parts + 1).astype(int).tolist()
     # Threads of this call alone: a pool that is kept does not survive a fork.
     with ThreadPoolExecutor(parts) as pool:
         list(pool.map(render_part, ends[:-1], ends[1:]))

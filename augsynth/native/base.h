@@ -162,10 +162,16 @@ typedef struct {
     int low, high;      /* pixels of the source that are read, some of which may lie outside */
     int shifted;        /* each pixel of the output is one of the source, in order: nothing to compute */
     int reversed;       /* the same, from the last to the first */
+    int start;          /* what the first pixel shows, also where that lies outside */
+    int ascends, descends; /* as shifted and reversed, also outside */
     int folded;         /* pixel numbers may rise and fall */
     int32_t *first;     /* (padded,) the first pixel of the source for each of the output, counted from low */
     float *weight;      /* (taps, padded) */
 } Axis;
+
+static const double TOLERANCE = 1e-6; /* `augsynth.fuse._TOLERANCE` */
+
+static int near_whole(double value) { return fabs(value - rint(value)) < TOLERANCE; }
 
 /* Bring the first of `taps` pixels near the source, where all it shows beyond is the same or comes again. */
 static int near(int first, int taps, int size, int border) {
@@ -183,9 +189,22 @@ static Axis axis_of(Arena *arena, const Row *row, int a, double scale, double sh
     Axis axis = {.n = n, .padded = whole(n), .folded = row->border >= REFLECT, .low = INT32_MAX, .high = INT32_MIN};
     float ratio = row->ratio[a], stretch = ratio > 1 ? ratio : 1, support = filter == CUBIC ? 2 * stretch : stretch;
     axis.taps = filter ? (int)floorf(2 * support) + 2 : taps;
+    axis.ascends = axis.descends = axis.taps == 1;
     axis.first = take(arena, axis.padded);
     axis.weight = take(arena, (size_t)axis.padded * axis.taps);
-    for (int u = 0; u < n; u++) {
+    /* Whole pixels in order, the most frequent map, ask for no floor of each. */
+    const int plain = axis.taps == 1 && !filter && fabs(scale) == 1 && fabs(shift) < 1e6 && near_whole(shift);
+    if (plain) {
+        const int sign = (int)scale;
+        axis.start = (int)floor(scale * 0.5 + rint(shift)), axis.ascends = sign > 0, axis.descends = sign < 0;
+        for (int u = 0; u < n; u++) {
+            const int first = near(axis.start + sign * u, 1, size, row->border);
+            axis.first[u] = first, axis.weight[u] = 1;
+            if (first < axis.low) axis.low = first;
+            if (first + 1 > axis.high) axis.high = first + 1;
+        }
+    }
+    for (int u = 0; u < n && !plain; u++) {
         double at = scale * (u + 0.5) + shift;
         at = at < -1e7 ? -1e7 : at > 1e7 ? 1e7 : at;
         float *weight = axis.weight + u;
@@ -207,6 +226,8 @@ static Axis axis_of(Arena *arena, const Row *row, int a, double scale, double sh
             double floored = floor(taps == 1 ? at : at - 0.5);
             float t = (float)(at - 0.5 - floored);
             first = near((int)floored - (taps == 1 ? 0 : taps / 2 - 1), taps, size, row->border);
+            if (u == 0) axis.start = (int)floored;
+            axis.ascends &= (int)floored == axis.start + u, axis.descends &= (int)floored == axis.start - u;
             for (int k = 0; k < taps; k++) weight[k * axis.padded] = tap_weight(t, k, taps);
         }
         axis.first[u] = first;

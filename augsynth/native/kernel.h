@@ -133,6 +133,8 @@ static void FN(render_sample)(Arena *arena, const Row *row, const Step *steps, c
     const int joined = planar && count > 0 && last->code == COLOR_MATRIX;
     /* Lines are read in the order in which they lie in memory: half the time of the other one. */
     const int moved = rows.straight && rows.lines.y.taps == 1 && row->type == UINT8 && is_plain(out) && count == 0;
+    const int plain = rows.straight && rows.lines.y.taps == 1 && rows.lines.x.taps == 1 && row->type == UINT8;
+    const int floats = plain && count == 0 && out->to == FLOAT32 && !out->interleaved;
     uint8_t *room = moved ? take(arena, canvas.w) : NULL;
     for (int pass = 0, next = 0, stop; pass < passes; pass++, next = stop) {
         for (stop = next + (pass > 0); stop < count && need_of(canvas.steps[stop]) == NO_NEED; stop++) {}
@@ -143,6 +145,7 @@ static void FN(render_sample)(Arena *arena, const Row *row, const Step *steps, c
             const int y = moved && rows.lines.y.reversed ? canvas.h - 1 - v : v;
             float *at = canvas.planes + (canvas.entire ? y * canvas.pitch : 0);
             if (moved && FN(copy_row)(&rows.lines, row, y, room)) continue;
+            if (floats && FN(move_row)(&rows.lines, row, out, y)) continue;
             if (pass == 0) FN(make_row)(&rows, row, out->white, y, at, out->channels);
             const int alone = joined && !need; /* the last step is left for the write */
             FN(step_row)(&canvas, next, stop - alone, y, at);

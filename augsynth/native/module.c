@@ -44,6 +44,7 @@ static const uint8_t BACKWARDS[16] __attribute__((aligned(16))) = {15, 14, 13, 1
 #define INDICES __m512i
 #define LOAD _mm512_loadu_ps
 #define STORE _mm512_storeu_ps
+#define BYTES(block) _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(block))
 #define ADD _mm512_add_ps
 #define MULTIPLY _mm512_mul_ps
 #define RELATIVE(first, low) _mm512_sub_epi32(_mm512_loadu_si512(first), _mm512_set1_epi32(low))
@@ -61,6 +62,7 @@ static const uint8_t BACKWARDS[16] __attribute__((aligned(16))) = {15, 14, 13, 1
 #define INDICES __m256i
 #define LOAD _mm256_loadu_ps
 #define STORE _mm256_storeu_ps
+#define BYTES(block) _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(block))
 #define ADD _mm256_add_ps
 #define MULTIPLY _mm256_mul_ps
 #define RELATIVE(first, low) _mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)(first)), _mm256_set1_epi32(low))

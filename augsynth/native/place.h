@@ -7,9 +7,8 @@
 
 enum { NEAREST, BILINEAR, BICUBIC };
 
-static const double TOLERANCE = 1e-6, STEP_LENGTH = 1.6, HORIZON = 1e-6;
+static const double STEP_LENGTH = 1.6, HORIZON = 1e-6;
 
-static int near_whole(double value) { return fabs(value - rint(value)) < TOLERANCE; }
 
 static double at_least(double value, double low) { return value > low ? value : low; }
 

@@ -5,6 +5,7 @@
 #undef INDICES
 #undef LOAD
 #undef STORE
+#undef BYTES
 #undef ADD
 #undef MULTIPLY
 #undef RELATIVE
