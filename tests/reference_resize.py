@@ -29,8 +29,9 @@ def _canvas_border(t, params, size):
 
 
 def _pad_border(t, params, size):
+    # What pads nothing does nothing: it parts no run.
     if (params[2], params[3]) == tuple(size):
-        return None, True
+        return None, False
     return _canvas_border(t, params, size)
 
 
