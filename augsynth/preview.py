@@ -14,13 +14,14 @@ import torch
 from augsynth.config import build, targets
 from augsynth.pipeline import Pipeline
 from augsynth.rng import Rng
-from augsynth.transforms import CenterCrop, Normalize, Resize, Transform
+from augsynth.transforms import CenterCrop, Normalize, RandomResizedCrop, Resize, Transform
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 PAPER, INK, SOFT, LINE = (253, 253, 251), (29, 33, 37), (104, 112, 120), (223, 226, 224)
 
+PARTS = 4  # of the image, which is mixed with them
 PICTURES = (".png", ".jpg", ".webp")
 
 
@@ -133,6 +134,15 @@ def _tops(layout: Layout, rows: int) -> list[int]:
 def _draws(pipeline: Pipeline, image: Image, seed: int, amount: int) -> list[Image]:
     from PIL import Image as PILImage
 
+    if pipeline.mixes:
+        # What mixes samples is shown on different pictures: the image, and parts of it.
+        size = (image.height, image.width)
+        cut = Pipeline({"crop": RandomResizedCrop(size, scale=(0.15, 0.35), ratio=(0.9, 1.1))})
+        pictures = [image, *cut([image] * PARTS, index=range(PARTS))]
+        labels = range(pipeline.plan.num_classes or 1)
+        samples = [(pictures[i % len(pictures)], i % len(labels)) for i in range(amount)]
+        mixed = replace(pipeline, seed=seed)(samples, index=range(amount))
+        return [picture for picture, _ in mixed]
     outputs = pipeline.images([image] * amount, Rng.of(seed, np.arange(amount)))
     arrays = [output.permute(1, 2, 0).numpy() for output in outputs]
     return [PILImage.fromarray(a[..., 0] if a.shape[2] == 1 else np.ascontiguousarray(a)) for a in arrays]

@@ -169,8 +169,8 @@ MUTANTS = [
     Mutant(
         "a new batch not seen (triton)",
         "engines/triton_drawing.py",
-        "batch.data_ptr() != self._seen[i]",
-        "not self._seen[i]",
+        "0 if batch is None else batch.data_ptr()",
+        "self._known[place] or (0 if batch is None else batch.data_ptr())",
         ("test_triton_graph.py::test_a_replay_takes_another_batch_and_other_keys_and_writes_the_same_memory",),
     ),
     Mutant(

@@ -25,6 +25,7 @@ import albumentations as A
 import curves
 import cv2
 import gpu
+import gpu_kernels
 import loader
 import pairs
 import parity
@@ -268,8 +269,9 @@ def test_the_roofline_is_the_share_of_the_time_that_the_bytes_need():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="it would measure")
 def test_without_a_device_the_gpu_benchmark_says_what_it_needs():
-    with pytest.raises(SystemExit, match="needs a CUDA device"):
-        gpu.main([])
+    for script in (gpu, gpu_kernels):
+        with pytest.raises(SystemExit, match="needs a CUDA device"):
+            script.main([])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the interpreter is for machines without a device")

@@ -17,7 +17,7 @@ from augsynth.quality.samples import choose_test, derive, draw_labels, split_val
 from augsynth.quality.training import Batches, Score, schedule
 from augsynth.quality.utility import prepare
 from augsynth.rng import Rng
-from augsynth.transforms import Normalize, RandomHorizontalFlip, RandomResizedCrop
+from augsynth.transforms import CutMix, MixUp, Normalize, OneOf, RandomHorizontalFlip, RandomResizedCrop
 
 NORMALIZE = {"normalize": Normalize((0.5,), (0.25,))}
 EVALUATION = Pipeline(NORMALIZE)
@@ -85,6 +85,30 @@ def test_a_rerun_gives_the_same_numbers_and_another_seed_others():
     first = run()
     assert json.dumps(numbers(first)) == json.dumps(numbers(run()))
     assert numbers(first)["arms"] != numbers(run(replace(TINY, seed=50)))["arms"]
+
+
+def mixing(classes=3):
+    mix = OneOf([MixUp(num_classes=classes), CutMix(num_classes=classes)])
+    return Pipeline({"flip": RandomHorizontalFlip(), "mix": mix, **NORMALIZE})
+
+
+def test_an_augmentation_may_mix_samples_and_their_labels():
+    found = run(augment=mixing())
+    assert json.dumps(numbers(found)) == json.dumps(numbers(run(augment=mixing())))
+    assert numbers(found)["arms"] != numbers(run())["arms"]
+    batches = Batches(draw_labels(source(), 6, 0), mixing(), batch_size=6, steps=6, seed=3)
+    for image, label in batches:
+        assert image.shape == (6, 1, 12, 12)
+        assert label.shape == (6, 3)
+        torch.testing.assert_close(label.sum(1), torch.ones(6))
+    assert any((label.max(1).values < 0.99).any() for _, label in batches)
+
+
+def test_labels_are_mixed_for_as_many_classes_as_there_are():
+    with pytest.raises(ValueError, match=r"mixes labels of 5 classes, and the data has 3; .* num_classes=3"):
+        run(augment=mixing(5))
+    with pytest.raises(ValueError, match=r"the evaluation .* mixes the images of a batch"):
+        run(evaluation=mixing())
 
 
 def test_worker_processes_give_the_same_numbers():

@@ -9,7 +9,7 @@ from augsynth import config
 from augsynth.errors import AugsynthError
 from augsynth.pipeline import Pipeline
 from augsynth.preview import PAPER, Layout, arguments, draw, load, run
-from augsynth.transforms import Normalize, RandomAffine, RandomErasing, RandomHorizontalFlip
+from augsynth.transforms import CutMix, MixUp, Normalize, OneOf, RandomAffine, RandomErasing, RandomHorizontalFlip
 
 ERASE = RandomErasing(p=0.01, scale=(0.2, 0.21), ratio=(1.0, 1.0), value=255)
 
@@ -51,6 +51,16 @@ def test_draws_of_a_row_differ_and_are_those_of_the_seed():
     assert not np.array_equal(first, other)
     one, two, _ = tiles(Image.fromarray(first), layout, top)
     assert not np.array_equal(one, two)
+
+
+def test_what_mixes_samples_is_shown_on_parts_of_the_image():
+    layout = Layout(4)
+    mix = OneOf([MixUp(num_classes=2), CutMix(num_classes=2)])
+    canvas = draw(Pipeline({"mix": mix, "normalize": Normalize((0.5,), (0.5,))}), picture(), columns=4, seed=3)
+    shown = tiles(canvas, layout, row_tops(layout, 1)[0])
+    assert not any(np.array_equal(a, b) for i, a in enumerate(shown) for b in shown[:i])
+    again = draw(Pipeline({"mix": mix}), picture(), columns=4, seed=3)
+    assert np.array_equal(np.asarray(again), np.asarray(canvas))
 
 
 def test_a_rare_transform_is_shown_at_work_in_its_row_and_its_label_says_so():

@@ -73,7 +73,7 @@ def batch(count, channels=3, dtype=torch.uint8, size=SIZE):
 def device_table(graphed, **keys):
     """Return the tables that the draw kernel writes."""
     drawing = graphed.drawing
-    drawing.write_keys(graphed.pipeline.seed, keys["index"], keys.get("epoch", 0), keys.get("occurrence", 0))
+    drawing.write_keys(keys["index"], keys.get("epoch", 0), keys.get("occurrence", 0))
     drawing.draw()
     shape, flat = drawing.shape, drawing.words.numpy()
     rows, steps, stops, _ = shape.ends

@@ -80,7 +80,7 @@ def test_some_crops_walk_in_either_way(walking):
     _, graph, _, _ = graph_of("crops", "uint8", 3, torch.uint8)
     seen = set()
     for epoch in range(8):
-        graph.drawing.write_keys(3, range(4), epoch, 0)
+        graph.drawing.write_keys(range(4), epoch, 0)
         graph.drawing.draw()
         rows = graph.drawing.words[: graph.drawing.shape.ends[0]].view(4, -1)
         seen |= set(rows[:, layout.WALK.value].tolist())

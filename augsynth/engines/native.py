@@ -186,14 +186,14 @@ def render_drawn(
     channels = 1 if gray[0] else 3
     steps = np.zeros((len(images), max(plan.capacity, 1)), STEP)
     keys = [np.ascontiguousarray(words, np.int64) for words in (rng.index, rng.occurrence, rng.epoch)]
-    program, slots, lanes, *constants = plan.addresses
+    constants = plan.constants[exact]
+    # No address is kept: a pipeline travels to other processes.
     drawn = kernel.draw(
-        program,
+        _address(plan.program),
         len(plan.program),
-        slots,
-        lanes,
+        *map(_address, (plan.slots, plan.lanes)),
         len(plan.slots),
-        constants[exact],
+        _address(constants),
         channels,
         exact,
         *map(_address, keys),

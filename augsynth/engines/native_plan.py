@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -45,12 +44,6 @@ class Instructions:
     lanes: Array
     capacity: int
     constants: tuple[Array, Array]  # for linear and exact colour
-
-    @cached_property
-    def addresses(self) -> tuple[int, ...]:
-        """Where program, slots, lanes and both constants stand: asking numpy for them takes longer than a draw."""
-        arrays = (self.program, self.slots, self.lanes, *self.constants)
-        return tuple(int(array.ctypes.data) for array in arrays)
 
 
 def instructions(plan: Plan, strength: float) -> Instructions | None:

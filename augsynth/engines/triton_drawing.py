@@ -24,7 +24,7 @@ from augsynth.transforms.color import HUE_TURN, LUMA, LUMA_ONE
 _TOGETHER = 4096
 _ROOM = 8
 _START = device.START.value
-_ADDRESSES = (0, 2, 3)  # where the kernel looks for images, masks and keypoints
+_ADDRESSES, _SEED = (0, 2, 3), 1  # where the kernel looks for images, masks and keypoints, and for the seed
 
 
 class Drawing:
@@ -53,25 +53,28 @@ class Drawing:
         self.inputs = torch.zeros(_START + 3 * count, dtype=torch.int64, device=place)
         self.index, self.epoch, self.occurrence = self.inputs[_START:].view(3, count).unbind()
         self.constants = _constants(lowered, batches, target, exact, self.ride)
-        self._seen: list[int] = [0, 0, 0]
+        self._known, self._sent = np.zeros(_START, np.int64), np.zeros(_START, np.int64)
 
-    def point(self, batches: Sequence[torch.Tensor | None]) -> None:
-        """Let the next start read these batches where they lie."""
-        for i, (batch, place) in enumerate(zip(batches, _ADDRESSES, strict=True)):
-            if batch is not None and batch.data_ptr() != self._seen[i]:
-                self._seen[i] = batch.data_ptr()
-                self.inputs[place].fill_(self._seen[i])
+    def point(self, seed: int, batches: Sequence[torch.Tensor | None]) -> None:
+        """Let the next start use this seed, and read these batches where they lie, once `write_keys` has run."""
+        self._known[_SEED] = seed
+        for batch, place in zip(batches, _ADDRESSES, strict=True):
+            self._known[place] = 0 if batch is None else batch.data_ptr()
 
-    def write_keys(self, seed: int, index: IntLike, epoch: IntLike, occurrence: IntLike) -> None:
-        """Enter the next start's keys; of those that lie on the device none is read."""
+    def write_keys(self, index: IntLike, epoch: IntLike, occurrence: IntLike) -> None:
+        """Enter the next start's keys, and what `point` said; of keys that lie on the device none is read."""
         keys = ((self.index, index), (self.epoch, epoch), (self.occurrence, occurrence))
         if not any(isinstance(value, torch.Tensor) for _, value in keys):
-            rng = Rng.of(seed, index, epoch, occurrence)
+            rng = Rng.of(int(self._known[_SEED]), index, epoch, occurrence)
             if len(rng) != len(self.index):
                 raise ValueError(f"index has {len(rng)} entries for {len(self.index)} images")
-            words = np.concatenate([rng.index, rng.epoch, rng.occurrence]).view(np.int32)
-            upload([words], self.index.device, self.inputs[_START:].view(torch.int32))
+            everything = [array.view(np.int32) for array in (self._known, rng.index, rng.epoch, rng.occurrence)]
+            upload(everything, self.inputs.device, self.inputs.view(torch.int32))
+            self._sent = self._known.copy()
             return
+        if (self._known != self._sent).any():
+            upload([self._known.view(np.int32)], self.inputs.device, self.inputs[:_START].view(torch.int32))
+            self._sent = self._known.copy()
         for place, value in keys:
             if isinstance(value, torch.Tensor):
                 place.copy_(value, non_blocking=True)

@@ -62,8 +62,8 @@ class Graphed:
             # Of a plan that moves no pixel nothing has to follow.
             riders = (masks, keypoints) if pipeline.plan.moves else (None, None)
             self.drawing = Drawing(lowered, (images, *riders), output, self._exact)
-            self.drawing.inputs[1].fill_(pipeline.seed)
-            self.drawing.point((images, masks, keypoints))
+            self.drawing.point(pipeline.seed, (images, *riders))
+            self.drawing.write_keys(range(len(images)), 0, 0)
             self.replay: Callable[[], object] = record(self.drawing.start, images.device)
 
     def __call__(
@@ -88,8 +88,8 @@ class Graphed:
         if self._recorded is not None:
             return self._by_host(images, index, epoch, occurrence)
         with on(images.device):
-            self.drawing.point(batches)
-            self.drawing.write_keys(self.pipeline.seed, index, epoch, occurrence)
+            self.drawing.point(self.pipeline.seed, batches if self.pipeline.plan.moves else (images, None, None))
+            self.drawing.write_keys(index, epoch, occurrence)
             self.replay()
         riders = self.drawing.results[1:] if self.pipeline.plan.moves else (masks, keypoints)
         results = tuple(result for result in (self.drawing.results[0], *riders) if result is not None)

@@ -18,7 +18,7 @@ from augsynth.quality.models import ModelFactory, make_model, seeded
 from augsynth.quality.protocol import Arm, Protocol
 from augsynth.quality.results import Example, Run
 from augsynth.quality.samples import Labelled, derive, split_validation
-from augsynth.quality.training import Batches, Score, predict, score, stacked, train
+from augsynth.quality.training import Batches, Score, augmented, predict, score, stacked, train
 from augsynth.rng import Rng
 
 if TYPE_CHECKING:
@@ -264,15 +264,15 @@ def _examples(setup: Setup, task: Task, few: Labelled, generator: Sampler | None
             batch = generator.generate(shown.label, seed, index=np.arange(len(shown)), epoch=0)
             image = to_uint8(batch.image)
         if arm.augment:
-            image = visible(setup, image, Rng.of(seed, place))
+            image = visible(setup, image, shown.label, Rng.of(seed, place))
         kind = {(False, True): "augmented", (True, False): "synthetic", (True, True): "synthetic, augmented"}
         found.append(Example(name, kind[arm.synthetic, arm.augment], image.numpy(), words))
     return found
 
 
-def visible(setup: Setup, image: torch.Tensor, rng: Rng) -> torch.Tensor:
+def visible(setup: Setup, image: torch.Tensor, label: torch.Tensor, rng: Rng) -> torch.Tensor:
     """Augment images and undo the normalization that the network wants, so that they can be looked at."""
-    varied = stacked(setup.augment.images(image, rng)).float()
+    varied = augmented(setup.augment, image, label, rng)[0].float()
     # The evaluation pipeline maps 0 and 255 to what Normalize makes of black and white.
     black, white = (
         stacked(setup.evaluation.images(torch.full_like(image[:1], value), Rng.of(0, [0]))).float().mean((0, 2, 3))

@@ -51,8 +51,7 @@ class Batches:
         for start in range(0, needed, self.batch_size):
             rows = slice(start, start + self.batch_size)
             image, label = self._gather(place[rows], epoch[rows], generated)
-            rng = Rng.of(self.seed, place[rows], epoch=epoch[rows])
-            yield stacked(self.pipeline.images(image, rng)), label
+            yield augmented(self.pipeline, image, label, Rng.of(self.seed, place[rows], epoch=epoch[rows]))
 
     def _gather(
         self, place: np.ndarray, epoch: np.ndarray, generated: dict[int, tuple[torch.Tensor, torch.Tensor]]
@@ -75,6 +74,16 @@ class Batches:
             image[torch.as_tensor(rows)] = generated[current][0][source]
             label[torch.as_tensor(rows)] = generated[current][1][source]
         return image, label
+
+
+def augmented(
+    pipeline: Pipeline, image: torch.Tensor, label: torch.Tensor, rng: Rng
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a batch `(B, C, h, w)` through the pipeline, and its labels: soft ones `(B, K)` where it mixes samples."""
+    batch = (image, label)
+    targets = pipeline.find_targets([batch], [0], rng.index.tolist(), count=len(image)) if pipeline.mixes else None
+    varied = stacked(pipeline.images(image, rng, targets=targets))
+    return varied, label if targets is None else targets.put(0, (varied, label), True)[1]
 
 
 def stacked(images: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:

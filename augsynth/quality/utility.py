@@ -18,7 +18,7 @@ from augsynth.quality.protocol import ARMS, Arm, Protocol
 from augsynth.quality.results import Comparison, Example, Run
 from augsynth.quality.runs import GeneratorFactory, Listener, Setup, network_shape, run_task, tasks
 from augsynth.quality.samples import Source, check_classes, choose_test, derive, draw_labels, read
-from augsynth.quality.training import stacked
+from augsynth.quality.training import augmented, stacked
 from augsynth.quality.workers import count, run_tasks
 from augsynth.rng import Rng
 
@@ -123,9 +123,16 @@ def choose_device(device: str) -> str:
 
 
 def _check_pipelines(setup: Setup) -> None:
-    sample = setup.few[setup.protocol.seed].image[:2]
+    if setup.evaluation.mixes:
+        raise ValueError(f"the evaluation {setup.evaluation.mixes}, and each test image is judged by itself")
+    sample, labels = setup.few[setup.protocol.seed].image[:2], setup.few[setup.protocol.seed].label[:2]
     plain = stacked(setup.evaluation.images(sample, Rng.of(0, [0, 1])))
-    varied = stacked(setup.augment.images(sample, Rng.of(0, [0, 1])))
+    varied, soft = augmented(setup.augment, sample, labels, Rng.of(0, [0, 1]))
+    if soft.ndim == 2 and soft.shape[1] != len(setup.classes):
+        raise ValueError(
+            f"the augmentation mixes labels of {soft.shape[1]} classes, and the data has {len(setup.classes)}; give "
+            f"MixUp, CutMix or Mosaic num_classes={len(setup.classes)}"
+        )
     if plain.shape != varied.shape or plain.dtype != varied.dtype:
         raise ValueError(
             f"the augmentation gives images {tuple(varied.shape[1:])} {varied.dtype}, the evaluation "
