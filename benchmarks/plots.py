@@ -11,6 +11,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator
 from PIL import Image
 
 Results = Mapping[str, Any]
@@ -65,6 +66,7 @@ def curves(result: Results, path: Path) -> None:
             _line(axes, curve["points"], candidate)
         axes.set(xlabel=curve["varied"], ylabel="us per image", yscale="log", title=name)
         axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         axes.yaxis.set_minor_formatter("{x:,.0f}")
         axes.tick_params(axis="y", which="minor", labelsize=7)
         if not name.startswith("number"):
