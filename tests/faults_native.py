@@ -12,7 +12,7 @@ _SLICES = ("test_fusion.py::test_a_crop_of_a_resized_image_sees_over_its_edges_w
 _HORIZON = ("test_geometry_more.py::test_an_output_that_looks_past_the_horizon_agrees_with_the_reference",)
 _HALVES = ("test_native.py::test_bytes_are_rounded_to_the_nearest_and_halves_to_even",)
 _COPIES = ("test_native.py::test_bytes_that_are_only_moved_are_copied",)
-_FLOATS = ("test_native.py::test_bytes_that_are_only_moved_become_floats",)
+_FLOATS = ("test_native.py::test_bytes_that_are_only_moved_are_bytes_or_floats",)
 _WORDS = ("test_native.py::test_words_are_the_same_with_and_without_the_kernel",)
 
 _DRAWS = ("test_native_draw.py::test_the_kernel_draws_the_bits_that_numpy_draws",)
@@ -114,10 +114,16 @@ MUTANTS = [
     _fault("a mirrored row of floats forwards", "copy.h", "if (backwards) block =", "if (!step) block =", _FLOATS),
     _fault("a fill behind forgotten", "copy.h", "if (right) STORE(", "if (left && right) STORE(", _FLOATS),
     _fault(
-        "pixels before the image counted behind", "copy.h", "left = back ? behind : before", "left = before", _FLOATS
+        "pixels before the image counted behind",
+        "base.h",
+        "strip->left = strip->back ? behind : before",
+        "strip->left = before",
+        _FLOATS,
     ),
     _fault("a whole map that rises only", "base.h", "axis.start + sign * u", "axis.start + u", _FLOATS),
     _fault(
-        "the outside of a row folded from the edge", "copy.h", "back ? x->start - i :", "back ? x->start :", _FLOATS
+        "the outside of a row folded from the edge", "base.h", "? lines->x.start - i :", "? lines->x.start :", _FLOATS
     ),
+    _fault("bytes behind not filled", "copy.h", "- strip.right, fill, strip.right)", "- strip.right, 0, 0)", _FLOATS),
+    _fault("mirrored channels all alike", "copy.h", "room + c * n", "room", _FLOATS),
 ]

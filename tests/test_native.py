@@ -113,7 +113,7 @@ def test_bytes_that_are_only_moved_are_copied(size, channels):
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(1, 1), (5, 4), (9, 16), (17, 31), (32, 32), (40, 33)])
-def test_bytes_that_are_only_moved_become_floats(size, channels, mode, monkeypatch):
+def test_bytes_that_are_only_moved_are_bytes_or_floats(size, channels, mode, monkeypatch):
     height, width = size
     pad = (3 * width, 3 * height) if mode == "constant" else (width // 2, height // 2)
     steps = [T.RandomCrop(size, pad, fill=7.5, padding_mode=mode)]
@@ -124,11 +124,13 @@ def test_bytes_that_are_only_moved_become_floats(size, channels, mode, monkeypat
     mean, std = (torch.tensor(values).double()[:, None, None] for values in (normalize.mean, normalize.std))
     expected = (plain - mean) / std
     mixed = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in planes]
+    whole = Pipeline(steps, seed=4, engine="torch")(planes, index=range(12))
     for instructions in native.SETS:
         monkeypatch.setattr(native, "SETS", (instructions,))
         for images in (planes, mixed):
             mine = Pipeline([*steps, normalize], seed=4, engine="native").images(images, Rng.of(4, range(12)))
             torch.testing.assert_close(mine.double(), expected, atol=1e-5, rtol=0)
+            assert torch.equal(Pipeline(steps, seed=4, engine="native").images(images, Rng.of(4, range(12))), whole)
 
 
 def test_a_gray_image_expanded_to_three_channels_is_coloured():

@@ -278,6 +278,39 @@ typedef struct {
     size_t raw_stride;
 } Lines;
 
+/* A row of a sample whose pixels are only moved: as many of its n pixels as left and right say lie outside the source. */
+typedef struct {
+    int line;               /* of the source, below 0 where all is outside */
+    int back;               /* from the last to the first */
+    int left, inside, right;
+    int constant;           /* what lies outside is the fill */
+    int step;               /* bytes from pixel to pixel, 3 for interleaved ones of three channels */
+    const uint8_t *from;    /* the first of those inside, as they lie in the source */
+} Strip;
+
+/* Find the strip that row v shows; 0 where it is no shift and no mirror, or of other pixels than bytes side by side. */
+static int strip_of(const Lines *lines, int v, Strip *strip) {
+    const Image *image = lines->image;
+    const Axis *x = &lines->x;
+    const int mixed = image->channels == 3 && image->x == 3 && image->c == 1, n = x->n;
+    if (!(x->ascends || x->descends) || !(image->x == 1 || mixed)) return 0;
+    strip->line = bounded(lines->y.first[v] + lines->y.low, image->h, image->border), strip->back = !x->ascends;
+    strip->constant = strip->line < 0 || image->border == CONSTANT, strip->step = (int)image->x;
+    /* The first pixel of the source, and how many of the n pixels lie before and behind what it has. */
+    const int low = strip->back ? x->start - (n - 1) : x->start, over = low + n - image->w;
+    const int before = strip->line < 0 || low < -n ? n : low < 0 ? -low : 0;
+    const int behind = before == n || over <= 0 ? 0 : over > n ? n : over;
+    strip->left = strip->back ? behind : before, strip->right = strip->back ? before : behind;
+    strip->inside = n - before - behind;
+    strip->from = (const uint8_t *)image->data + strip->line * image->y + (low + before) * image->x;
+    return 1;
+}
+
+/* Tell which pixel of its line a pixel outside shows, where the border is no fill. */
+static inline int shown_at(const Lines *lines, const Strip *strip, int i) {
+    return bounded(strip->back ? lines->x.start - i : lines->x.start + i, lines->image->w, lines->image->border);
+}
+
 /* What is known of the whole image before a step. */
 typedef struct {
     double luma;

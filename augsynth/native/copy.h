@@ -22,22 +22,34 @@ static void FN(reverse)(const uint8_t *restrict from, uint8_t *restrict into, in
     for (; i < n; i++) into[i] = from[n - 1 - i];
 }
 
-/* Copy row v of a sample whose pixels are only moved, in x by a shift or a mirror; 0 where it shows more than that. */
+/* Copy row v of a sample whose pixels are only moved; 0 where it is no strip. room: for a row of three channels. */
 static int FN(copy_row)(const Lines *lines, const Row *row, int v, uint8_t *room) {
     const Image *image = lines->image;
-    const Axis *x = &lines->x;
-    const int line = bounded(lines->y.first[v] + lines->y.low, image->h, image->border), n = x->n;
-    if (line < 0 || x->low < 0 || x->low + n > image->w || !(x->shifted || x->reversed)) return 0;
-    const uint8_t *from = (const uint8_t *)image->data + line * image->y + x->low * image->x;
-    uint8_t *into[3], *target[3];
+    const int n = lines->x.n;
+    Strip strip;
+    if (!strip_of(lines, v, &strip)) return 0;
+    uint8_t *into[3], *inner[3];
     for (int c = 0; c < image->channels; c++) {
-        target[c] = (uint8_t *)row->target + ((ptrdiff_t)c * row->size[0] + v) * n;
-        into[c] = x->shifted ? target[c] : room + c * n;
+        into[c] = (uint8_t *)row->target + ((ptrdiff_t)c * row->size[0] + v) * n;
+        inner[c] = strip.back ? room + c * n : into[c] + strip.left;
     }
-    if (image->channels == 3 && image->x == 3 && image->c == 1) FN(split_planes)(from, into, n);
-    else if (image->x == 1) for (int c = 0; c < image->channels; c++) memcpy(into[c], from + c * image->c, n);
-    else return 0;
-    for (int c = 0; c < image->channels && !x->shifted; c++) FN(reverse)(into[c], target[c], n);
+    if (strip.inside > 0) {
+        if (strip.step == 3) FN(split_planes)(strip.from, inner, strip.inside);
+        for (int c = 0; c < image->channels; c++) {
+            const uint8_t *from = strip.step == 3 ? inner[c] : strip.from + c * image->c;
+            if (strip.back) FN(reverse)(from, into[c] + strip.left, strip.inside);
+            else if (strip.step == 1) memcpy(inner[c], from, strip.inside);
+        }
+    }
+    for (int c = 0; c < image->channels && (strip.left || strip.right); c++) {
+        if (strip.constant) {
+            const int fill = FN(byte)(image->fill[c]);
+            memset(into[c], fill, strip.left), memset(into[c] + n - strip.right, fill, strip.right);
+            continue;
+        }
+        for (int i = strip.left ? 0 : n - strip.right; i < n; i = i + 1 == strip.left ? n - strip.right : i + 1)
+            into[c][i] = (uint8_t)value_at(image, strip.line, shown_at(lines, &strip, i), c);
+    }
     return 1;
 }
 
@@ -80,32 +92,24 @@ static inline void FN(flood)(float *into, int n, int left, int right, float valu
     for (int i = n - right; i < n; i++) into[i] = value;
 }
 
-/* Write row v of a sample whose pixels are only moved as planes of floats; 0 where it is no shift and no mirror. */
+/* Write row v of a sample whose pixels are only moved as planes of floats; 0 where it is no strip. */
 static int FN(move_row)(const Lines *lines, const Row *row, const Output *out, int v) {
     const Image *image = lines->image;
-    const Axis *x = &lines->x;
-    const int mixed = image->channels == 3 && image->x == 3 && image->c == 1;
-    if (!(x->ascends || x->descends) || !(image->x == 1 || mixed)) return 0;
-    const int line = bounded(lines->y.first[v] + lines->y.low, image->h, image->border), n = x->n, back = !x->ascends;
-    /* The first pixel of the source, and how many of the n pixels lie before and behind what it has. */
-    const int low = back ? x->start - (n - 1) : x->start, over = low + n - image->w;
-    const int before = line < 0 || low < -n ? n : low < 0 ? -low : 0;
-    const int behind = before == n || over <= 0 ? 0 : over > n ? n : over;
-    const int left = back ? behind : before, right = back ? before : behind, inside = n - left - right;
-    const uint8_t *from = (const uint8_t *)image->data + line * image->y + (low + before) * image->x;
-    const int constant = line < 0 || image->border == CONSTANT;
+    const int n = lines->x.n;
+    Strip strip;
+    if (!strip_of(lines, v, &strip)) return 0;
     for (int c = 0; c < image->channels; c++) {
         const float scale = out->scale[c], offset = out->offset[c];
         float *into = (float *)row->target + ((ptrdiff_t)c * row->size[0] + v) * n;
-        if (constant) FN(flood)(into, n, left, right, image->fill[c] * scale + offset);
-        if (inside > 0) {
-            if (mixed) FN(spread)(from, 3, c, back, into + left, inside, scale, offset);
-            else FN(spread)(from + c * image->c, 1, 0, back, into + left, inside, scale, offset);
+        if (strip.constant) FN(flood)(into, n, strip.left, strip.right, image->fill[c] * scale + offset);
+        if (strip.inside > 0) {
+            float *at = into + strip.left;
+            if (strip.step == 3) FN(spread)(strip.from, 3, c, strip.back, at, strip.inside, scale, offset);
+            else FN(spread)(strip.from + c * image->c, 1, 0, strip.back, at, strip.inside, scale, offset);
         }
-        for (int i = left ? 0 : n - right; i < n && !constant; i = i + 1 == left ? n - right : i + 1) {
-            const int pixel = bounded(back ? x->start - i : x->start + i, image->w, image->border);
-            into[i] = value_at(image, line, pixel, c) * scale + offset;
-        }
+        if (strip.constant) continue;
+        for (int i = strip.left ? 0 : n - strip.right; i < n; i = i + 1 == strip.left ? n - strip.right : i + 1)
+            into[i] = value_at(image, strip.line, shown_at(lines, &strip, i), c) * scale + offset;
     }
     return 1;
 }
