@@ -135,17 +135,20 @@ def _draws(pipeline: Pipeline, image: Image, seed: int, amount: int) -> list[Ima
     from PIL import Image as PILImage
 
     if pipeline.mixes:
-        # What mixes samples is shown on different pictures: the image, and parts of it.
-        size = (image.height, image.width)
-        cut = Pipeline({"crop": RandomResizedCrop(size, scale=(0.15, 0.35), ratio=(0.9, 1.1))})
-        pictures = [image, *cut([image] * PARTS, index=range(PARTS))]
-        labels = range(pipeline.plan.num_classes or 1)
-        samples = [(pictures[i % len(pictures)], i % len(labels)) for i in range(amount)]
+        # What mixes samples is shown on different pictures: the image, and parts of it. Labels are nobody's here.
+        pictures = [image, *parts((image.height, image.width))([image] * PARTS, index=range(PARTS))]
+        label = torch.ones(pipeline.plan.num_classes or 1)
+        samples = [(pictures[i % len(pictures)], label) for i in range(amount)]
         mixed = replace(pipeline, seed=seed)(samples, index=range(amount))
         return [picture for picture, _ in mixed]
     outputs = pipeline.images([image] * amount, Rng.of(seed, np.arange(amount)))
     arrays = [output.permute(1, 2, 0).numpy() for output in outputs]
     return [PILImage.fromarray(a[..., 0] if a.shape[2] == 1 else np.ascontiguousarray(a)) for a in arrays]
+
+
+def parts(size: tuple[int, int]) -> Pipeline:
+    """Return what cuts a small part of an image and brings it to `size` (height, width): partners for a mix."""
+    return Pipeline({"crop": RandomResizedCrop(size, scale=(0.15, 0.35), ratio=(0.9, 1.1))})
 
 
 def _always(transform: Transform) -> Transform:

@@ -190,8 +190,8 @@ MUTANTS = [
     Mutant(
         "the third row forgotten (triton)",
         "engines/triton_walk.py",
-        "y1 * b2 + last_weight * c2",
-        "y1 * b2 + last_weight * b2",
+        "middle * b + new * c",
+        "middle * b + new * b",
         ("test_triton_walk.py::test_a_walk_gives_what_the_general_way_gives",),
     ),
     Mutant(

@@ -105,6 +105,7 @@ def test_images_of_any_layout_walk(walking):
         [T.RandomResizedCrop(32), T.RandomRotation(9, "bilinear")],
         [T.RandomAffine(9, interpolation="bilinear")],
         [T.Resize((32, 32), "bicubic")],
+        [T.Resize((32, 32), "nearest")],
         [T.Resize((44, 44)), T.RandomRotate90()],
     ],
 )

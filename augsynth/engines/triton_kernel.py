@@ -74,10 +74,10 @@ def _scale(step, mean, white, c0, c1, c2, UNIT: tl.constexpr):
 
 
 @triton.jit
-def _chroma(step, white, luma0, luma1, luma2, c0, c1, c2, UNIT: tl.constexpr):
+def _chroma(step, white, luma, c0, c1, c2, UNIT: tl.constexpr):
     """Mix the channels with their luma, and clamp."""
     f = real(step, layout.COLOR)
-    gray = (1.0 - f) * (luma0 * c0 + luma1 * c1 + luma2 * c2)
+    gray = (1.0 - f) * (luma[0] * c0 + luma[1] * c1 + luma[2] * c2)
     return _limit(f * c0 + gray, white, UNIT), _limit(f * c1 + gray, white, UNIT), _limit(f * c2 + gray, white, UNIT)
 
 
@@ -126,10 +126,10 @@ def _agreed(arrived, sums, number, tile, count, pixels, luma):
 
 
 @triton.jit
-def _luma(live, luma0, luma1, luma2, c0, c1, c2, C: tl.constexpr):
-    """Add up the tile's luma."""
-    luma = luma0 * c0 + luma1 * c1 + luma2 * c2 if C == 3 else c0
-    return tl.sum(tl.where(live, luma, 0.0))
+def _added(live, luma, c0, c1, c2, C: tl.constexpr):
+    """Add up the tile's luma; luma: its weights."""
+    value = luma[0] * c0 + luma[1] * c1 + luma[2] * c2 if C == 3 else c0
+    return tl.sum(tl.where(live, value, 0.0))
 
 
 @triton.jit
@@ -147,17 +147,14 @@ def _run_steps(
     live,
     white,
     factor,
-    luma0,
-    luma1,
-    luma2,
-    c0,
-    c1,
-    c2,
+    luma,  # its weights
+    colors,  # of the tile
     C: tl.constexpr,
     UNIT: tl.constexpr,
     TOGETHER: tl.constexpr,
 ):
     """Run a sample's steps on the tile. Where all tiles run together they wait for each other before a mean."""
+    c0, c1, c2 = colors
     for k in range(end):
         step = steps + k * layout.STEP_WORDS
         code = tl.load(step + layout.CODE)
@@ -166,8 +163,8 @@ def _run_steps(
             mean = 0.0
             if number >= 0:
                 if TOGETHER:
-                    luma = _luma(live, luma0, luma1, luma2, c0, c1, c2, C)
-                    mean = _agreed(arrived, sums + number * apart, number, tile, tiles[0], pixels, luma)
+                    mine = _added(live, luma, c0, c1, c2, C)
+                    mean = _agreed(arrived, sums + number * apart, number, tile, tiles[0], pixels, mine)
                 else:
                     mean = tl.load(sums + number * apart + tiles[1])
             if code == layout.SCALE:
@@ -185,7 +182,7 @@ def _run_steps(
             if code == layout.HUE:
                 c0, c1, c2 = _shift_hue(c0, c1, c2, real(step, layout.COLOR))
             else:
-                c0, c1, c2 = _chroma(step, white, luma0, luma1, luma2, c0, c1, c2, UNIT)
+                c0, c1, c2 = _chroma(step, white, luma, c0, c1, c2, UNIT)
     return c0, c1, c2
 
 
@@ -263,7 +260,7 @@ def render(
     )
     x, y = left + tl.arange(0, TILE_X)[None, :], top + tl.arange(0, TILE_Y)[:, None]
     live = (x < width) & (y < height)
-    pixels, room = (height * width).to(tl.float32), tiles + 1
+    pixels, room, luma = (height * width).to(tl.float32), tiles + 1, (luma0, luma1, luma2)
     c0, c1, c2 = _run_steps(
         steps + sample * capacity * layout.STEP_WORDS,
         end,
@@ -278,20 +275,16 @@ def render(
         live,
         white,
         factor,
-        luma0,
-        luma1,
-        luma2,
-        c0,
-        c1,
-        c2,
+        luma,
+        (c0, c1, c2),
         C,
         UNIT,
         TOGETHER,
     )
     if STATISTICS:
-        luma = _luma(live, luma0, luma1, luma2, c0, c1, c2, C)
-        mine = sums + (stage * samples + sample) * room
-        _add_up(row + layout.ARRIVED, mine, tile, needed, tiles, pixels, luma)
+        sums += (stage * samples + sample) * room
+        mine = _added(live, luma, c0, c1, c2, C)
+        _add_up(row + layout.ARRIVED, sums, tile, needed, tiles, pixels, mine)
     else:
         target = address(row, layout.TARGET, TO) + (y * width + x)
         _write(target, c0, scale0, offset0, live, TO)

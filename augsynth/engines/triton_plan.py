@@ -58,9 +58,9 @@ class Lowered:
     """Instructions `(I,)` for images of one size, and what is known of every draw.
 
     blocks `(N, 2)`: slot and lane of the Philox block of each four columns. size: height and width that come out.
-    capacity, stages: most steps, and most means, of a sample. turns: the map may be more than a crop,
-    a flip and a change of size; walks: it is no more, changes
-    the size, and interpolates linearly. border: what lies outside, for a sample that looks there.
+    capacity, stages: most steps, and most means, of a sample. turns: the map may be more than a crop, a flip and a
+    change of size; walks: it is no more than these, and changes the size linearly. border: what lies outside, for a
+    sample that looks there.
     """
 
     instructions: Array
@@ -99,7 +99,8 @@ def lower(
     border = lowering.border or Border("edge")
     whole = (out[0], out[1])
     turns = _turns(moves)
-    ways = (border, shrinks or cubics, cubics, turns, lowering.scales and not (turns or cubics))
+    linear = not cubics and bool((moves["kind"] == INTERPOLATIONS.index("bilinear")).any())
+    ways = (border, shrinks or cubics, cubics, turns, lowering.scales and linear and not turns)
     return Lowered(rows, blocks, whole, capacity, stages, *ways, rules.mask_fill, rules.flip_pairs)
 
 

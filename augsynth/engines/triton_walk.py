@@ -84,6 +84,14 @@ def _line(pixel, stride, step, w0, w1, w2, C: tl.constexpr, TYPE: tl.constexpr, 
 
 
 @triton.jit
+def _blend(old, middle, new, a, b, c, TAPS: tl.constexpr):
+    """Weigh two or three rows (1, X) along y, in the order in which they came."""
+    if TAPS == 2:
+        return old * a + new * b
+    return old * a + middle * b + new * c
+
+
+@triton.jit
 def walk(
     row,
     left,
@@ -145,20 +153,11 @@ def walk(
             else:
                 b0, b1, b2 = _line(at + on, stride, step, x0, x1, x2, C, TYPE, TAPS)
             head = lead
-        if TAPS == 2:
-            first_weight, last_weight = tl.where(sign > 0, y0, y1), tl.where(sign > 0, y1, y0)
-            r0, r1, r2 = (
-                first_weight * a0 + last_weight * b0,
-                first_weight * a1 + last_weight * b1,
-                first_weight * a2 + last_weight * b2,
-            )
-        else:
-            first_weight, last_weight = tl.where(sign > 0, y0, y2), tl.where(sign > 0, y2, y0)
-            r0, r1, r2 = (
-                first_weight * a0 + y1 * b0 + last_weight * c0,
-                first_weight * a1 + y1 * b1 + last_weight * c1,
-                first_weight * a2 + y1 * b2 + last_weight * c2,
-            )
+        end = y1 if TAPS == 2 else y2
+        old, new = tl.where(sign > 0, y0, end), tl.where(sign > 0, end, y0)
+        r0 = _blend(old, y1, new, a0, b0, c0, TAPS)
+        r1 = _blend(old, y1, new, a1, b1, c1, TAPS)
+        r2 = _blend(old, y1, new, a2, b2, c2, TAPS)
         # Where a thread holds a column, the comparison is known beforehand and nothing is moved.
         out0 = tl.where(place == r, r0, out0)
         out1 = tl.where(place == r, r1, out1)

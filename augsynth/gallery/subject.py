@@ -11,6 +11,7 @@ import numpy as np
 
 from augsynth import transforms as T
 from augsynth.pipeline import Pipeline
+from augsynth.preview import parts
 
 Sample = dict[str, Any]
 PARTNERS = 3
@@ -85,9 +86,8 @@ class Subject:
     @cached_property
     def partners(self) -> list[Sample]:
         """Other pictures for what mixes samples: parts of the same one, with what is marked there."""
-        size = self.sample["image"].shape[:2]
-        cut = Pipeline({"crop": T.RandomResizedCrop(size, scale=(0.15, 0.35), ratio=(0.9, 1.1))})
-        found: list[Sample] = cut([self.sample] * PARTNERS, index=range(PARTNERS))
+        height, width = self.sample["image"].shape[:2]
+        found: list[Sample] = parts((height, width))([self.sample] * PARTNERS, index=range(PARTNERS))
         return [{**sample, "label": number + 1} for number, sample in enumerate(found)]
 
 

@@ -161,9 +161,8 @@ typedef struct {
     int taps;           /* weights of each */
     int low, high;      /* pixels of the source that are read, some of which may lie outside */
     int shifted;        /* each pixel of the output is one of the source, in order: nothing to compute */
-    int reversed;       /* the same, from the last to the first */
-    int start;          /* what the first pixel shows, also where that lies outside */
-    int ascends, descends; /* as shifted and reversed, also outside */
+    int start;          /* what the first pixel shows, also where that lies outside, */
+    int ascends, descends; /* and whether the others follow it one by one, upwards or downwards */
     int folded;         /* pixel numbers may rise and fall */
     int32_t *first;     /* (padded,) the first pixel of the source for each of the output, counted from low */
     float *weight;      /* (taps, padded) */
@@ -234,10 +233,10 @@ static Axis axis_of(Arena *arena, const Row *row, int a, double scale, double sh
         if (first < axis.low) axis.low = first;
         if (first + axis.taps > axis.high) axis.high = first + axis.taps;
     }
-    axis.shifted = axis.reversed = axis.taps == 1;
+    axis.shifted = axis.taps == 1;
     for (int u = 0; u < n; u++) {
         axis.first[u] -= axis.low;
-        axis.shifted &= axis.first[u] == u, axis.reversed &= axis.first[u] == n - 1 - u;
+        axis.shifted &= axis.first[u] == u;
     }
     for (int u = n; u < axis.padded; u++) {
         axis.first[u] = axis.first[n - 1];

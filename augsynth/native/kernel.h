@@ -132,19 +132,18 @@ static void FN(render_sample)(Arena *arena, const Row *row, const Step *steps, c
     const int planar = out->to == FLOAT32 && !out->interleaved && out->channels == 3;
     const int joined = planar && count > 0 && last->code == COLOR_MATRIX;
     /* Lines are read in the order in which they lie in memory: half the time of the other one. */
-    const int moved = rows.straight && rows.lines.y.taps == 1 && row->type == UINT8 && is_plain(out) && count == 0;
-    const int plain = rows.straight && rows.lines.y.taps == 1 && rows.lines.x.taps == 1 && row->type == UINT8;
-    const int floats = plain && count == 0 && out->to == FLOAT32 && !out->interleaved;
-    uint8_t *room = moved ? take(arena, canvas.w) : NULL;
+    const int moved = rows.straight && rows.lines.y.taps == 1 && row->type == UINT8 && count == 0;
+    const int bytes = moved && is_plain(out), floats = moved && out->to == FLOAT32 && !out->interleaved;
+    uint8_t *room = bytes ? take(arena, canvas.w) : NULL;
     for (int pass = 0, next = 0, stop; pass < passes; pass++, next = stop) {
         for (stop = next + (pass > 0); stop < count && need_of(canvas.steps[stop]) == NO_NEED; stop++) {}
         const int need = stop < count ? need_of(canvas.steps[stop]) : NO_NEED;
         Facts found;
         if (need) FN(open_facts)(&found);
         for (int v = 0; v < canvas.h; v++) {
-            const int y = moved && rows.lines.y.reversed ? canvas.h - 1 - v : v;
+            const int y = moved && rows.lines.y.descends ? canvas.h - 1 - v : v;
             float *at = canvas.planes + (canvas.entire ? y * canvas.pitch : 0);
-            if (moved && FN(copy_row)(&rows.lines, row, y, room)) continue;
+            if (bytes && FN(copy_row)(&rows.lines, row, y, room)) continue;
             if (floats && FN(move_row)(&rows.lines, row, out, y)) continue;
             if (pass == 0) FN(make_row)(&rows, row, out->white, y, at, out->channels);
             const int alone = joined && !need; /* the last step is left for the write */
