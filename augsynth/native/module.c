@@ -10,6 +10,7 @@
 #include "draw.h"
 #include "philox.h"
 #include "place.h"
+#include "text_run.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -227,6 +228,9 @@ static PyMethodDef methods[] = {
     {"draw", native_draw, METH_VARARGS,
      "draw(program, count, slots, lanes, blocks, constants, channels, exact, index, occurrence, epoch, seed, rows, steps, "
      "samples, capacity): fill in what is drawn of each sample; False where the host has to."},
+    {"text_setup", native_text_setup, METH_VARARGS, "text_setup(classes, negations): what text() has to know."},
+    {"text", native_text, METH_VARARGS,
+     "text(texts, ops, strength, entry, index, occurrence, epoch, seed, codes, params, width, size, listed): edit strings."},
     {"sets", native_sets, METH_NOARGS, "Return the names of the instruction sets that this machine has, best first."},
     {NULL, NULL, 0, NULL}};
 

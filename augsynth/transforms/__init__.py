@@ -1,4 +1,5 @@
-"""The transforms, with torchvision v2's names and arguments; `REGISTRY` maps each public name to its class."""
+"""The transforms. `REGISTRY` maps the names of those for images to their classes (torchvision v2's names and arguments),
+`TEXTS` those for strings."""
 
 from augsynth.transforms import (
     blur,
@@ -11,11 +12,13 @@ from augsynth.transforms import (
     erase,
     geometry,
     jpeg,
+    letters,
     mix,
     noise,
     policy,
     resize,
     sharpen,
+    text,
     tone,
     turns,
     weather,
@@ -31,11 +34,13 @@ from augsynth.transforms.distort import *  # noqa: F403
 from augsynth.transforms.erase import *  # noqa: F403
 from augsynth.transforms.geometry import *  # noqa: F403
 from augsynth.transforms.jpeg import *  # noqa: F403
+from augsynth.transforms.letters import *  # noqa: F403
 from augsynth.transforms.mix import *  # noqa: F403
 from augsynth.transforms.noise import *  # noqa: F403
 from augsynth.transforms.policy import *  # noqa: F403
 from augsynth.transforms.resize import *  # noqa: F403
 from augsynth.transforms.sharpen import *  # noqa: F403
+from augsynth.transforms.text import *  # noqa: F403
 from augsynth.transforms.tone import *  # noqa: F403
 from augsynth.transforms.turns import *  # noqa: F403
 from augsynth.transforms.weather import *  # noqa: F403
@@ -61,5 +66,9 @@ _FAMILIES = (
     mix,
 )
 REGISTRY: dict[str, type[Transform]] = {name: getattr(family, name) for family in _FAMILIES for name in family.__all__}
+_TEXT_FAMILIES = (text, letters)
+TEXTS: dict[str, type[Transform]] = {
+    name: getattr(family, name) for family in _TEXT_FAMILIES for name in family.__all__
+}
 
-__all__ = ["REGISTRY", "Transform", *REGISTRY]
+__all__ = ["REGISTRY", "TEXTS", "Transform", *REGISTRY, *TEXTS]
