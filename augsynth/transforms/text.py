@@ -1,4 +1,4 @@
-"""Edits of words: synonyms, insertion, exchange, deletion (EDA), punctuation (AEDA); and what all text has in common."""
+"""Edits of words: synonyms, insertion, exchange, deletion (EDA), punctuation (AEDA); what all text has in common."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Text(Leaf):
 
     rate: share of the words (or letters) that are edited, 0 to 1, rounded at random so that the mean is right; or
     (low, high), a share drawn for each string. min_edits, max_edits: bounds of the number of edits, where there are as
-    many places. protect: True holds negations, numbers, addresses, placeholders and special tokens; False nothing; words,
-    phrases, a regular expression ("re:..." or compiled) or a function from a text to spans are held besides, with False
-    among them alone; "labels" stands for the words by which a training set's classes differ, see `Pipeline.learn`.
+    many places. protect: True holds negations, numbers, addresses, placeholders and special tokens; False nothing;
+    words, phrases, a regular expression ("re:..." or compiled) or a function from a text to spans are held besides, with
+    False among them alone; "labels" are the words by which a training set's classes differ, see `Pipeline.learn`.
     """
 
     p: float = 1.0
@@ -104,7 +104,7 @@ class Text(Leaf):
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,7 +298,8 @@ class CharTable(Letters):
     @cached_property
     def _compiled(self) -> tuple[bytes, bytes, tuple[tuple[str, ...], ...]] | None:
         """Return the rows of single characters below 0x500, those of pairs, and the rows."""
-        rows, singles, pairs = [], np.full(0x500, -1, np.int32), []
+        rows: list[tuple[str, ...]] = []
+        singles, pairs = np.full(0x500, -1, np.int32), []
         for key, found in self._table.items():
             codes = [ord(sign) for sign in key]
             if len(codes) == 1 and codes[0] < len(singles):
