@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from augsynth.text import memory
 from augsynth.text.document import MIXED, Document, case_of, in_case
 from augsynth.text.protection import LABELS, Protection, protection
 from augsynth.text.stream import Stream
-from augsynth.transforms.base import Array, Leaf, is_range
+from augsynth.transforms.base import Array, Leaf, Transform, is_range
 from augsynth.transforms.fields import key_words
 
 __all__ = ["PunctuationInsertion", "RandomDeletion", "RandomInsertion", "RandomSwap", "SynonymReplacement"]
@@ -29,8 +29,8 @@ class Text(Leaf):
     rate: share of the words (or letters) that are edited, 0 to 1, rounded at random so that the mean is right; or
     (low, high), a share drawn for each string. min_edits, max_edits: bounds of the number of edits, where there are as
     many places. protect: True holds negations, numbers, addresses, placeholders and special tokens; False nothing;
-    words, phrases, a regular expression ("re:..." or compiled) or a function from a text to spans are held besides, with
-    False among them alone; "labels" are the words by which a training set's classes differ, see `Pipeline.learn`.
+    words, phrases, a regular expression ("re:..." or compiled) or a function from a text to spans are held besides,
+    with False among them alone; "labels" are the words by which a training set's classes differ: `Pipeline.learn`.
     """
 
     p: float = 1.0
@@ -65,7 +65,7 @@ class Text(Leaf):
     @property
     def shares(self) -> tuple[float, float]:
         """Return the bounds of the rate."""
-        return self.rate if isinstance(self.rate, tuple) and len(self.rate) == 2 else (self.rate, self.rate)  # type: ignore[return-value]
+        return self.rate if isinstance(self.rate, tuple) and len(self.rate) == 2 else (self.rate, self.rate)
 
     @property
     def unlearned(self) -> bool:
@@ -101,6 +101,35 @@ class Text(Leaf):
     def instruction(self) -> tuple[Any, ...] | None:
         """Return what the compiled engine needs, its code first; None where only `edit` can do it."""
         return None
+
+
+def is_written(name: str, transform: Transform) -> bool:
+    """Tell whether a transform is for text. Raises ValueError for a combination of both texts and images."""
+    parts = transform.parts()
+    found = {is_written(f"{name}/{part}", child) for part, child in parts.items()} or {isinstance(transform, Text)}
+    if len(found) > 1:
+        raise ValueError(f"{name}: {type(transform).__name__} combines transforms of text with others; keep them apart")
+    return found.pop()
+
+
+def learned(transform: Transform, words: tuple[str, ...]) -> Transform:
+    """Return the transform, and those in it, with these words in the place of "labels"."""
+    if isinstance(transform, Text) and transform.unlearned:
+        entries = transform.protect if isinstance(transform.protect, tuple) else (transform.protect,)
+        # The word "labels" would stand for all of them once more.
+        found = (rf"re:(?i)\b{LABELS}\b" if word == LABELS else word for word in words)
+        return replace(transform, protect=(*(e for e in entries if e != LABELS), *found) or True)
+    parts = transform.parts()
+    if not any(is_unlearned(part) for part in parts.values()):
+        return transform
+    return replace(transform, transforms={name: learned(part, words) for name, part in parts.items()})  # type: ignore[type-var,call-arg]
+
+
+def is_unlearned(transform: Transform) -> bool:
+    """Tell whether something in it is to hold the words of labels, and does not know them yet."""
+    if isinstance(transform, Text) and transform.unlearned:
+        return True
+    return any(is_unlearned(part) for part in transform.parts().values())
 
 
 def _whole(value: Any) -> bool:
