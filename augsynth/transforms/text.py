@@ -174,7 +174,7 @@ class Synonyms(Lookup):
     """
 
     lexicon: Any = None
-    max_senses: int = 1
+    max_senses: int = 2
 
     def validate(self) -> None:
         if not (_whole(self.max_senses) and self.max_senses >= 1):
