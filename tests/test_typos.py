@@ -29,7 +29,7 @@ def test_neighbours_on_a_keyboard_are_neighbours_of_each_other(layout: str, lett
 
 @pytest.mark.parametrize(
     ("layout", "key", "near"),
-    [("qwerty", "g", "tyfhvb"), ("qwertz", "z", "tughij"), ("azerty", "A", "ZQ"), ("dvorak", "e", "oupj.")],
+    [("qwerty", "g", "tyfhvb"), ("qwertz", "z", "tughij"), ("azerty", "A", "ZQ"), ("dvorak", "e", "oupjq.")],
 )
 def test_keys_have_their_neighbours(layout: str, key: str, near: str) -> None:
     found = set(tables.keyboard(layout)[key])
