@@ -96,15 +96,14 @@ class FromNlpaug(Text):
                 result = self.augmenter.augment(text)
         except Exception as error:
             raise AugsynthError(f"{self.label} raised {type(error).__name__}: {error}") from error
-        edits = difference(text, self._string(result, text))
+        changes = difference(text, self._string(result, text))
         if self.whole:
-            _rewrite(document, text, edits)
+            _rewrite(document, text, [edit for edits in changes for edit in edits])
             return
-        for edit in edits:
-            if edit.start < edit.end and document.free(edit.start, edit.end):
-                document.replace(*edit)
-            elif edit.start == edit.end and _may_insert(document, edit.start):
-                document.insert(edit.start, edit.text)
+        for edits in changes:
+            if all(_is_free(document, edit) for edit in edits):
+                for edit in edits:
+                    document.insert(edit.start, edit.text) if edit.start == edit.end else document.replace(*edit)
 
     def _string(self, result: Any, text: str) -> str:
         """Return the one string in what was returned: a string, lists of such, nothing, or one with details."""
@@ -133,8 +132,11 @@ def _rewrite(document: Document, text: str, edits: list[Edit]) -> None:
     document.replace(start, len(document.text) - rest, new[start : len(new) - rest])
 
 
-def _may_insert(document: Document, at: int) -> bool:
-    """Tell whether something may be inserted: not inside a stretch that is held, nor where there is an edit."""
+def _is_free(document: Document, edit: Edit) -> bool:
+    """Tell whether an edit touches nothing that is held or edited; an insertion may stand at its edge."""
+    at = edit.start
+    if at < edit.end:
+        return document.free(at, edit.end)
     if not document.unheld(at, at + 1):
         return document.unheld(max(at - 1, 0), at) and document.open(at)
     return document.free(at, at + 1) and document.open(at)

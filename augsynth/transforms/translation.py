@@ -113,9 +113,7 @@ class BackTranslation(Modelled):
     def _generated(
         self, language: Language, ids: torch.Tensor, mask: torch.Tensor, streams: Sequence[Stream]
     ) -> list[str | None]:
-        config = copy.deepcopy(language.model.generation_config)
-        config.update(do_sample=False, num_beams=self.num_beams, num_return_sequences=1, return_dict_in_generate=False)
-        config.update(max_new_tokens=self.max_new_tokens, max_length=None, temperature=None, top_k=None, top_p=None)
+        config = self._config(language.model.generation_config)
         processors = [Drawing(streams, self.top_k, self.temperature)] if self.do_sample else []
         with evaluating(language.model):
             made = language.model.generate(
@@ -129,6 +127,17 @@ class BackTranslation(Modelled):
             line = language.tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
             result.append(line if ended and line else None)
         return result
+
+    def _config(self, own: Any) -> Any:
+        """Return the model's own settings of generation, but for those that are ours."""
+        config = copy.deepcopy(own)
+        config.update(do_sample=False, temperature=1.0, top_k=50, top_p=1.0)  # the defaults: `Drawing` has ours
+        config.update(num_beams=self.num_beams, num_return_sequences=1, return_dict_in_generate=False)
+        if own.max_new_tokens is not None:
+            config.max_new_tokens = self.max_new_tokens
+        else:  # both at once are logged as a mistake; the start token counts
+            config.max_length = self.max_new_tokens + 1
+        return config
 
 
 _STAY = "stay as they were: a translation did not end within {} tokens, was empty, or lost words that are protected"
