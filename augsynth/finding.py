@@ -9,6 +9,7 @@ from typing import Any
 from augsynth.batch import IMAGE_KEYS, Path, describe, target_class
 from augsynth.boxes import FORMATS
 from augsynth.target_values import split_batch
+from augsynth.text.edits import POLICIES
 from augsynth.transforms.base import is_number, is_pair
 
 _ROLES = {
@@ -17,7 +18,7 @@ _ROLES = {
     **dict.fromkeys(("boxes", "bboxes", "bbox"), "boxes"),
     "keypoints": "keypoints",
 }
-_NAMES = (*_ROLES, "labels", "label")
+_NAMES = (*_ROLES, "labels", "label", "text", "spans", "words", "tags")
 _PLAIN = (int, float, str, bool, type(None))
 INSTANCES = "masks"  # the key under which detection models have one mask per box
 LABEL_KEYS = ("labels", "area", "iscrowd")
@@ -33,6 +34,7 @@ class Rules:
     alone. mask_fill: what masks get outside the image (flags and single objects 0). box_format: of boxes that are no
     tv_tensors. min_area (square pixels), min_visibility (0 to 1, of the box's area): below them boxes are dropped.
     label_keys: what stands beside boxes and goes with them. flip_pairs: keypoints that change places in a mirror image.
+    span_policy: what becomes of a span in a text that an edit touches, see `augsynth.text.edits.map_spans`.
     """
 
     keys: Keys | None = None
@@ -42,6 +44,7 @@ class Rules:
     min_visibility: float = 0.0
     label_keys: tuple[str, ...] = LABEL_KEYS
     flip_pairs: tuple[tuple[int, int], ...] = ()
+    span_policy: str = "keep"
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -65,6 +68,8 @@ class Rules:
             self._fail("label_keys", "names of fields")
         if not all(is_pair(pair) and all(isinstance(v, int) and v >= 0 for v in pair) for pair in self.flip_pairs):
             self._fail("flip_pairs", "pairs of positions of keypoints, such as ((1, 2), (3, 4))")
+        if self.span_policy not in POLICIES:
+            self._fail("span_policy", "one of " + ", ".join(POLICIES))
 
     def _fail(self, field: str, allowed: str) -> None:
         raise ValueError(f"Pipeline: {field}={getattr(self, field)!r} is not valid; expected {allowed}")

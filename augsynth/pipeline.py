@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,8 +26,12 @@ from augsynth.program import Plan, Program, describe_runs, draw
 from augsynth.rendering import ENGINES, board, choose, on_cpu, prepared, render_drawn, renderer
 from augsynth.rng import IntLike, Rng
 from augsynth.targets import Targets, rules_of
+from augsynth.text.label_words import label_words
+from augsynth.text_run import text_engine
+from augsynth.texts import edit_data, edit_samples
 from augsynth.transforms.base import Leaf, is_range, named
 from augsynth.transforms.mix import BATCHES, Mix
+from augsynth.transforms.text import is_unlearned, is_written, learned
 
 if TYPE_CHECKING:
     from augsynth.engines.triton_graph import Graphed
@@ -78,6 +82,7 @@ class Pipeline:
     min_visibility: float = 0.0
     label_keys: tuple[str, ...] = LABEL_KEYS
     flip_pairs: tuple[tuple[int, int], ...] = ()
+    span_policy: str = "keep"
     clamp: bool = True
     value_range: tuple[float, float] = (0.0, 1.0)
 
@@ -94,13 +99,16 @@ class Pipeline:
         if not (is_range(self.value_range) and self.value_range[0] < self.value_range[1]):
             raise ValueError(f"Pipeline: value_range={self.value_range} is not (black, white), two ascending numbers")
         Rng.of(self.seed, 0)
-        plan = Plan.of(self.transforms)
+        written = {name: t for name, t in self.transforms.items() if is_written(name, t)}
+        plan = Plan.of({name: t for name, t in self.transforms.items() if name not in written})
         if plan.normalize is not None and self.dtype == torch.uint8:
             raise ValueError("Pipeline: dtype=torch.uint8 cannot hold what Normalize makes; leave one of them out")
         object.__setattr__(self, "plan", plan)
+        object.__setattr__(self, "text_plan", Plan.of(written) if written else None)
         object.__setattr__(self, "rules", rules_of(self, plan))
 
-    plan: Plan = field(init=False)  # compiled in __post_init__
+    plan: Plan = field(init=False)  # of the transforms of images, compiled in __post_init__
+    text_plan: Plan | None = field(init=False)
     rules: Rules = field(init=False)
 
     def __eq__(self, other: object) -> bool:
@@ -145,7 +153,18 @@ class Pipeline:
         factor on every range and `p`; a tensor of one number is read, which waits for a device. Masks, boxes and
         keypoints follow the pixels.
         Raises TypeError or ValueError naming the sample for what is not a valid image or target.
+
+        Where there are transforms of text, the same holds of strings; key may name several texts of a sample, and spans
+        and word labels beside them are kept in line: see `augsynth.texts.find_texts`.
         """
+        if self.text_plan is not None:
+            self._check_learned()
+            rules = self.rules if keys is None else replace(self.rules, keys=keys)
+            rng_of = lambda count: self._rng(count, index, epoch, occurrence)  # noqa: E731
+            # A mixed pipeline's key says where the image is.
+            data = edit_data(self.text_plan, data, rng_of, float(strength), rules, None if self.pictures else key)
+            if not self.pictures:
+                return data
         rules = self.rules if keys is None else replace(self.rules, keys=keys)
         key = rules.image if key is None else key
         normalized = self.plan.normalize is not None
@@ -206,7 +225,11 @@ class Pipeline:
 
             engine += f", graphed: draws on the {draws_on(self.plan, self.fuse)}"
         keys = "keys from torch's generator unless ag.loader or index= brings them"
-        return f"{describe_runs(self.plan, self.fuse)} (engine {engine}, {self.color} color, {keys})"
+        runs = f"{describe_runs(self.plan, self.fuse)} (engine {engine}, {self.color} color, {keys})"
+        if self.text_plan is None:
+            return runs
+        written = f"{describe_runs(self.text_plan, True)} (engine {text_engine(self.text_plan)}, {keys})"
+        return f"{written}; {runs}" if self.pictures else written
 
     def graphed(
         self,
@@ -234,6 +257,43 @@ class Pipeline:
         from augsynth.engines.triton_graph import Graphed
 
         return Graphed(self, images.detach().as_subclass(torch.Tensor), masks, keypoints, strength)
+
+    @property
+    def pictures(self) -> bool:
+        """Tell whether it has anything for images; an empty pipeline passes them on."""
+        return self.text_plan is None or bool(self.plan.leaves) or self.plan.normalize is not None
+
+    def write(self, samples: Sequence[Any], rng: Rng, strength: float = 1.0, key: Any = None, keys: Any = None) -> Any:
+        """Edit the texts of a list of samples under the keys of `rng`; return them as they are where nothing edits."""
+        if self.text_plan is None:
+            return samples
+        self._check_learned()
+        rules = self.rules if keys is None else replace(self.rules, keys=keys)
+        return edit_samples(self.text_plan, samples, rng, strength, rules, None if self.pictures else key)
+
+    def write_batch(self, batch: Any, rng_of: Callable[[int], Rng], key: Any = None) -> Any:
+        """Edit the texts of a batch, a list of strings somewhere in it; rng_of gives the keys of so many."""
+        assert self.text_plan is not None
+        self._check_learned()
+        return edit_data(self.text_plan, batch, rng_of, 1.0, self.rules, None if self.pictures else key)
+
+    def _check_learned(self) -> None:
+        if "unlearned" not in self.text_plan.kept:  # type: ignore[union-attr]
+            names = [name for name, transform in self.transforms.items() if is_unlearned(transform)]
+            self.text_plan.kept["unlearned"] = ", ".join(names)  # type: ignore[union-attr]
+        if names := self.text_plan.kept["unlearned"]:  # type: ignore[union-attr]
+            raise ValueError(
+                f'{names}: protect="labels" needs pipeline = pipeline.learn(train_texts, train_labels) first'
+            )
+
+    def learn(self, texts: Iterable[str], labels: Iterable[Any], p_value: float = 0.01) -> Pipeline:
+        """Return a pipeline whose transforms with protect="labels" leave the words alone by which classes differ.
+
+        texts, labels: of the training set, and of nothing else. p_value: see `augsynth.text.label_words.label_words`.
+        """
+        words = label_words(texts, labels, p_value)
+        given = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
+        return Pipeline(**{**given, "transforms": {name: learned(t, words) for name, t in self.transforms.items()}})
 
     def _rng(self, count: int, index: IntLike | None, epoch: IntLike, occurrence: IntLike) -> Rng:
         if index is None:

@@ -42,6 +42,11 @@ def edit_and_list(
     return done, [[Edit(*edit) for edit in row] for row in edits or ()]
 
 
+def text_engine(plan: Plan) -> str:
+    """Name what runs a plan: native, the compiled engine, or python where it does not know all transforms."""
+    return "python" if kernel is None or _instructions(plan) is None else "native"
+
+
 def _run(
     plan: Plan, texts: list[str], rng: Rng, strength: float, entry: int, compiled: bool, listed: bool
 ) -> tuple[list[str], list[list[Any]] | None]:
@@ -126,12 +131,12 @@ def _edit(
         try:
             transform.edit(document, stream, strength)
         except Exception as error:
-            where = f"{name}: text {row} (index {rng.index[row]})"
+            where = f"sample {row} (index {rng.index[row]}): {name}"
             raise SampleError(f"{where}: {type(error).__name__}: {error}") from error
 
 
 def _document(text: Any, row: int, rng: Rng) -> Document:
-    where = f"text {row} (index {rng.index[row]})"
+    where = f"sample {row} (index {rng.index[row]})"
     if not isinstance(text, str):
         raise SampleError(f"{where} is no string but of type {type(text).__name__}")
     try:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -76,7 +77,9 @@ class AugmentedDataset(Dataset[Any]):
         return self._load(indices, slots.lending)
 
     def _load(self, indices: Sequence[int], memory: Callable[[], AbstractContextManager[None]]) -> SampleList:
-        samples = self._read(indices)
+        samples = self._write(self._read(indices), indices)
+        if not getattr(self.pipeline, "pictures", True):
+            return SampleList(samples, None, None, indices)
         rules = self.pipeline.rules if self.keys is None else replace(self.pipeline.rules, keys=self.keys)
         path = find_image(samples[0], rules.image if self.key is None else self.key)
         with memory():
@@ -120,6 +123,23 @@ class AugmentedDataset(Dataset[Any]):
         except Exception as error:
             self._fail(indices[len(samples)], "read", error)
         return samples
+
+    def _write(self, samples: list[Any], indices: Sequence[int]) -> list[Any]:
+        """Edit the samples' texts, where the pipeline does."""
+        if getattr(self.pipeline, "text_plan", None) is None:
+            return samples
+        rng = rng_of(self.pipeline.seed, indices)
+        write = partial(self.pipeline.write, key=self.key, keys=self.keys)
+        try:
+            return list(write(samples, rng))
+        except Exception:
+            for row, index in enumerate(indices):
+                one = slice(row, row + 1)
+                try:
+                    write(samples[one], rng[one])
+                except Exception as error:
+                    self._fail(index, "augmented", error)
+            raise
 
     def _augment(
         self, samples: list[Any], path: Path, indices: Sequence[int], rules: Rules

@@ -26,4 +26,5 @@ def classes() -> np.ndarray:
 def classes_of(text: str) -> bytes:
     """Return the entry of each character of a string."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    return classes()[codes].tobytes()
+    found: bytes = classes()[codes].tobytes()
+    return found

@@ -45,12 +45,14 @@ def splice(text: str, edits: Sequence[Edit]) -> str:
     return "".join([*parts, text[at:]])
 
 
-def map_spans(spans: Sequence[Any], edits: Sequence[Edit], policy: str = "keep") -> list[Any]:
+def map_spans(spans: Sequence[Any], edits: Sequence[Edit], policy: str = "keep", text: str | None = None) -> list[Any]:
     """Return spans `(start, end, ...)` or dicts with start and end, in their order, where their text stands now.
 
     A span that edits do not touch covers the same text; one that lies in text that was moved goes with it. For one that
     is touched: keep (it covers what now stands in its place; gone where nothing does), shrink (the longest part that
     was not edited), drop, error (SpanError). An insertion at the edge of a span is outside of it.
+    text: the original, where it is known: spans are checked, and one that has lost words has no space at its edge.
+    Raises ValueError for a span that is none of the text.
     """
     if policy not in POLICIES:
         raise ValueError(f"span_policy={policy!r} is not one of {', '.join(POLICIES)}")
@@ -60,13 +62,27 @@ def map_spans(spans: Sequence[Any], edits: Sequence[Edit], policy: str = "keep")
     for edit in ordered:
         shifts.append(shift)
         shift += len(edit.text) - (edit.end - edit.start)
+    after = None if text is None else splice(text, ordered)
     result = []
     for position, span in enumerate(spans):
         start, end = _ends(span)
+        if not 0 <= start <= end or (text is not None and end > len(text)):
+            size = "" if text is None else f" of {len(text)} characters"
+            raise ValueError(f"span {position} ({start}, {end}) lies outside the text{size}")
         moved = _moved(start, end, ordered, shifts, shift, policy, position)
+        if moved is not None and after is not None and policy in ("keep", "shrink"):
+            moved = _trimmed(after, *moved, text[start:end]) if text is not None else moved
         if moved is not None:
             result.append(_with_ends(span, *moved))
     return result
+
+
+def _trimmed(after: str, start: int, end: int, before: str) -> tuple[int, int] | None:
+    """Drop the spaces at the edges of a span that had none there."""
+    now = after[start:end]
+    start += (len(now) - len(now.lstrip())) * (before[:1] == before[:1].strip())
+    end -= (len(now) - len(now.rstrip())) * (before[-1:] == before[-1:].strip())
+    return (start, end) if start < end or not before else None
 
 
 def _moved(

@@ -101,8 +101,7 @@ def _phrases(phrases: Sequence[str]) -> str:
 def protection(value: Any) -> Protection:
     """Read a `protect=` argument, which has been frozen: True, False, words and phrases, a pattern or a function.
 
-    Raises TypeError for anything else. An entry "re:..." is a regular expression; "labels" stands for words that are
-    known when the pipeline has seen the training set.
+    Raises TypeError for anything else. An entry "re:..." is a regular expression.
     """
     if isinstance(value, bool):
         return Protection(value)
@@ -115,8 +114,8 @@ def protection(value: Any) -> Protection:
             function = entry
         elif isinstance(entry, str) and entry.startswith("re:"):
             patterns.append(re.compile(entry[3:]))
-        elif isinstance(entry, str) and entry.isalpha():
-            words.append(entry.lower())
+        elif isinstance(entry, str) and entry.replace("\u2019", "'").strip("'").replace("'", "").isalnum():
+            words.append(entry.lower().replace("\u2019", "'"))
         elif isinstance(entry, str) and entry.strip():
             phrases.append(entry)
         elif not isinstance(entry, bool):

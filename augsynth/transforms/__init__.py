@@ -1,5 +1,4 @@
-"""The transforms. `REGISTRY` maps the names of those for images to their classes (torchvision v2's names and arguments),
-`TEXTS` those for strings."""
+"""The transforms. `REGISTRY` has those of images by name (torchvision v2's names and arguments), `TEXTS` of strings."""
 
 from augsynth.transforms import (
     blur,
@@ -66,9 +65,7 @@ _FAMILIES = (
     mix,
 )
 REGISTRY: dict[str, type[Transform]] = {name: getattr(family, name) for family in _FAMILIES for name in family.__all__}
-_TEXT_FAMILIES = (text, letters)
-TEXTS: dict[str, type[Transform]] = {
-    name: getattr(family, name) for family in _TEXT_FAMILIES for name in family.__all__
-}
+_WRITTEN = (text, letters)
+TEXTS: dict[str, type[Transform]] = {name: getattr(family, name) for family in _WRITTEN for name in family.__all__}
 
 __all__ = ["REGISTRY", "TEXTS", "Transform", *REGISTRY, *TEXTS]

@@ -1,9 +1,9 @@
-"""Edits of words: synonyms, insertion, exchange, deletion (EDA), punctuation (AEDA); and what all text has in common."""
+"""Edits of words: synonyms, insertion, exchange, deletion (EDA), punctuation (AEDA); what all text has in common."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from augsynth.text import memory
 from augsynth.text.document import MIXED, Document, case_of, in_case
 from augsynth.text.protection import LABELS, Protection, protection
 from augsynth.text.stream import Stream
-from augsynth.transforms.base import Array, Leaf, is_range
+from augsynth.transforms.base import Array, Leaf, Transform, is_range
 from augsynth.transforms.fields import key_words
 
 __all__ = ["PunctuationInsertion", "RandomDeletion", "RandomInsertion", "RandomSwap", "SynonymReplacement"]
@@ -28,9 +28,9 @@ class Text(Leaf):
 
     rate: share of the words (or letters) that are edited, 0 to 1, rounded at random so that the mean is right; or
     (low, high), a share drawn for each string. min_edits, max_edits: bounds of the number of edits, where there are as
-    many places. protect: True holds negations, numbers, addresses, placeholders and special tokens; False nothing; words,
-    phrases, a regular expression ("re:..." or compiled) or a function from a text to spans are held besides, with False
-    among them alone; "labels" stands for the words by which a training set's classes differ, see `Pipeline.learn`.
+    many places. protect: True holds negations, numbers, addresses, placeholders and special tokens; False nothing;
+    words, phrases, a regular expression ("re:..." or compiled) or a function from a text to spans are held besides,
+    with False among them alone; "labels" are the words by which a training set's classes differ: `Pipeline.learn`.
     """
 
     p: float = 1.0
@@ -65,7 +65,7 @@ class Text(Leaf):
     @property
     def shares(self) -> tuple[float, float]:
         """Return the bounds of the rate."""
-        return self.rate if isinstance(self.rate, tuple) and len(self.rate) == 2 else (self.rate, self.rate)  # type: ignore[return-value]
+        return self.rate if isinstance(self.rate, tuple) and len(self.rate) == 2 else (self.rate, self.rate)
 
     @property
     def unlearned(self) -> bool:
@@ -103,8 +103,37 @@ class Text(Leaf):
         return None
 
 
+def is_written(name: str, transform: Transform) -> bool:
+    """Tell whether a transform is for text. Raises ValueError for a combination of both texts and images."""
+    parts = transform.parts()
+    found = {is_written(f"{name}/{part}", child) for part, child in parts.items()} or {isinstance(transform, Text)}
+    if len(found) > 1:
+        raise ValueError(f"{name}: {type(transform).__name__} combines transforms of text with others; keep them apart")
+    return found.pop()
+
+
+def learned(transform: Transform, words: tuple[str, ...]) -> Transform:
+    """Return the transform, and those in it, with these words in the place of "labels"."""
+    if isinstance(transform, Text) and transform.unlearned:
+        entries = transform.protect if isinstance(transform.protect, tuple) else (transform.protect,)
+        # The word "labels" would stand for all of them once more.
+        found = (rf"re:\b[Ll]{LABELS[1:]}\b" if word == LABELS else word for word in words)
+        return replace(transform, protect=(*(e for e in entries if e != LABELS), *found) or True)
+    parts = transform.parts()
+    if not any(is_unlearned(part) for part in parts.values()):
+        return transform
+    return replace(transform, transforms={name: learned(part, words) for name, part in parts.items()})  # type: ignore[type-var]
+
+
+def is_unlearned(transform: Transform) -> bool:
+    """Tell whether something in it is to hold the words of labels, and does not know them yet."""
+    if isinstance(transform, Text) and transform.unlearned:
+        return True
+    return any(is_unlearned(part) for part in transform.parts().values())
+
+
 def _whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,13 +241,12 @@ class RandomDeletion(Text):
         k = min(self.count(words, stream, strength), len(sites), max(words - 1, 0))
         for i in stream.choose(len(sites), k):
             start, end = sites[i]
-            if document.is_space(end) and document.is_space(start - 1):
-                if end < len(document.text):
-                    end += document.free(end, end + 1)
-                elif start:
-                    start -= document.free(start - 1, start)
-            elif start and document.is_space(start - 1) and document.is_space(end + 1):
-                start -= document.free(start - 1, start)  # "a good day." to "a good."
+            before, after = document.is_space(start - 1), document.is_space(end)
+            # "a good day." becomes "a good.", but "a well-known day" has no space for "well" to take along.
+            if start and before and (after or document.is_space(end + 1)) and document.free(start - 1, end):
+                start -= 1
+            elif end < len(document.text) and before and after and document.free(start, end + 1):
+                end += 1
             document.replace(start, end, "")
 
     def instruction(self) -> tuple[Any, ...]:
@@ -298,7 +326,8 @@ class CharTable(Letters):
     @cached_property
     def _compiled(self) -> tuple[bytes, bytes, tuple[tuple[str, ...], ...]] | None:
         """Return the rows of single characters below 0x500, those of pairs, and the rows."""
-        rows, singles, pairs = [], np.full(0x500, -1, np.int32), []
+        rows: list[tuple[str, ...]] = []
+        singles, pairs = np.full(0x500, -1, np.int32), []
         for key, found in self._table.items():
             codes = [ord(sign) for sign in key]
             if len(codes) == 1 and codes[0] < len(singles):
