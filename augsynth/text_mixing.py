@@ -21,12 +21,12 @@ def mix_texts(
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Return mixed texts, the weights `(B,)` of their own labels and their partners `(B,)`, positions in the batch.
 
-    name: of the transform in its pipeline, on which its numbers depend. A text that is its own partner keeps its label.
+    name: of the transform in its pipeline, on which its numbers depend. A batch of one stays as it is.
     """
     plan = Plan.of({name: transform})
     program = draw(plan, rng, np.zeros((len(rng), 2)), strength)
     partners, weights = next_in_order(rng, name), np.ones(len(rng))
-    rows = np.flatnonzero(program.ops[:, 0]).tolist()
+    rows = np.flatnonzero((program.ops[:, 0] > 0) & (partners != np.arange(len(rng)))).tolist()
     finished = [Document(text) for text in texts]
     documents, others = [Document(texts[row]) for row in rows], [finished[row] for row in partners[rows].tolist()]
     streams = [Stream((int(first), int(second))) for first, second in program.params[rows, 0].tolist()]

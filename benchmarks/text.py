@@ -186,7 +186,11 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     one_core()
     texts = sentences(args.texts)
-    about = {**head(args.rounds), "texts": len(texts), "words": round(sum(len(t.split()) for t in texts) / len(texts), 1)}
+    about = {
+        **head(args.rounds),
+        "texts": len(texts),
+        "words": round(sum(len(t.split()) for t in texts) / len(texts), 1),
+    }
     print(f"{about['machine']}; one thread, {args.rounds} rounds; {len(texts)} texts of {about['words']} words")
     rows = []
     for name, task in tasks(args.wordnet).items():

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pickle
 import random
+import re
 
 import nlpaug.augmenter.audio as naa
 import nlpaug.augmenter.char as nac
-import nlpaug.augmenter.sentence as nas
 import nlpaug.augmenter.word as naw
 import nlpaug.flow as naf
 import numpy as np
@@ -18,6 +18,7 @@ from nlpaug.augmenter.word.word_augmenter import WordAugmenter
 
 from augsynth.adapters.nlpaug import FromNlpaug, from_nlpaug
 from augsynth.errors import SampleError
+from augsynth.pipeline import Pipeline
 from augsynth.program import Plan
 from augsynth.rng import Rng
 from augsynth.text.document import Document
@@ -35,15 +36,23 @@ ORDINARY = [
 ]  # fmt: skip
 TEXT = "The music of this film was great, and nobody liked the ending (it's long) but 3.50 is cheap."
 AUGMENTERS = {
-    "keyboard": nac.KeyboardAug(), "ocr": nac.OcrAug(), "insert": nac.RandomCharAug("insert"),
-    "substitute": nac.RandomCharAug("substitute"), "swap": nac.RandomCharAug("swap"), "delete": nac.RandomCharAug("delete"),
-    "word swap": naw.RandomWordAug("swap"), "word delete": naw.RandomWordAug("delete"),
-    "word substitute": naw.RandomWordAug("substitute"), "crop": naw.RandomWordAug("crop"), "spelling": naw.SpellingAug(),
-    "split": naw.SplitAug(), "reserved": naw.ReservedAug(reserved_tokens=[["film", "movie"]]),
+    "keyboard": nac.KeyboardAug(),
+    "ocr": nac.OcrAug(),
+    "insert": nac.RandomCharAug("insert"),
+    "substitute": nac.RandomCharAug("substitute"),
+    "swap": nac.RandomCharAug("swap"),
+    "delete": nac.RandomCharAug("delete"),
+    "word swap": naw.RandomWordAug("swap"),
+    "word delete": naw.RandomWordAug("delete"),
+    "word substitute": naw.RandomWordAug("substitute"),
+    "crop": naw.RandomWordAug("crop"),
+    "spelling": naw.SpellingAug(),
+    "split": naw.SplitAug(),
+    "reserved": naw.ReservedAug(reserved_tokens=[["film", "movie"]]),
     "sequential": naf.Sequential([nac.KeyboardAug(), naw.RandomWordAug("swap")]),
     "sometimes": naf.Sometimes([nac.OcrAug(), naw.SplitAug()]),
     "nested": naf.Sequential([naf.Sometimes([nac.KeyboardAug()]), naw.RandomWordAug("delete")]),
-}  # fmt: skip
+}
 EACH = pytest.mark.parametrize("augmenter", AUGMENTERS.values(), ids=AUGMENTERS)
 
 
@@ -57,6 +66,11 @@ def one(transform, text, key=(1, 2)):
     document.protect(transform.protection)
     transform.edit(document, Stream(key), 1.0)
     return document
+
+
+def states():
+    numpy_state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    return random.getstate(), numpy_state, torch.random.get_rng_state().tolist()
 
 
 class Fixed(WordAugmenter):
@@ -86,7 +100,9 @@ class Rewriting(SentenceAugmenter):
 @EACH
 def test_a_string_goes_in_and_a_string_comes_out(augmenter):
     transform = FromNlpaug(augmenter)
-    texts = [TEXT, "", " ", "x", "\U0001f600", "\u7535\u5f71 film", *ORDINARY]
+    texts = [TEXT, "", " ", "\U0001f600", *ORDINARY]
+    if augmenter is not AUGMENTERS["crop"]:  # it raises for less than three words
+        texts += ["x", "\u7535\u5f71 film"]
     done = edited(transform, texts)[0]
     assert [type(text) for text in done] == [str] * len(texts)
     assert done[1] is texts[1]
@@ -97,7 +113,9 @@ def test_a_string_goes_in_and_a_string_comes_out(augmenter):
 def test_a_key_gives_its_result_whatever_the_global_state_is(augmenter):
     transform, texts = FromNlpaug(augmenter), [TEXT] * 12
     first = edited(transform, texts)[0]
-    random.seed(5), np.random.seed(5), torch.manual_seed(5)
+    random.seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    torch.manual_seed(5)
     assert edited(transform, texts)[0] == first
     assert edited(transform, texts[:1], index=[7])[0][0] == first[7]
     if augmenter is not AUGMENTERS["reserved"]:
@@ -106,17 +124,16 @@ def test_a_key_gives_its_result_whatever_the_global_state_is(augmenter):
 
 @EACH
 def test_global_random_states_stay_as_they_were(augmenter):
-    before = random.getstate(), np.random.get_state()[1].tolist(), torch.random.get_rng_state().tolist()
+    before = states()
     edited(FromNlpaug(augmenter), [TEXT])
-    assert before == (random.getstate(), np.random.get_state()[1].tolist(), torch.random.get_rng_state().tolist())
+    assert states() == before
 
 
 @EACH
 def test_what_is_protected_stays(augmenter):
     for text in edited(FromNlpaug(augmenter, protect=("great", "film")), [TEXT] * 25)[0]:
-        words = text.replace("(", " ").replace(",", " ").split()
-        assert {"nobody", "great", "film", "3.50"} <= set(words)
-        assert (words.count("great"), words.count("film"), text.count("3.50")) == (1, 1, 1)
+        words = re.findall(r"\w+(?:\.\w+)*", text)
+        assert [words.count(word) for word in ("nobody", "great", "film", "3.50")] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("text", ORDINARY)
@@ -142,7 +159,9 @@ def test_only_what_changed_is_edited():
         ("good day", "day", "day"),
         ("a good day", "a very good day", "a very good day"),
         ("a good day", "a good day today", "a good day today"),
-        ("a good, day", "a , good day", "a ,good  day"),
+        ("a good, day", "a , good day", "a , good day"),
+        ("was great, and", "was great and ,", "was great and ,"),
+        ("a (b) c", "a ( new b ) c", "a (new b) c"),
         ("house", "ho use", "ho use"),
         ("one  two\tthree", "two one three", "two  one\tthree"),
         ("one two three four", "two three one four", "two three one four"),
@@ -187,7 +206,7 @@ def test_no_result_leaves_the_text(result):
 
 
 def test_what_is_no_string_or_raises_names_the_augmenter_and_the_text():
-    with pytest.raises(SampleError, match=r"text 0 \(index 4\).*nlpaug's Fixed returned int, not a string"):
+    with pytest.raises(SampleError, match=r"sample 0 \(index 4\).*nlpaug's Fixed returned int, not a string"):
         edited(FromNlpaug(Fixed([3])), ["a plot"], index=[4])
     with pytest.raises(SampleError, match=r"nlpaug's Fixed raised KeyError"):
         edited(FromNlpaug(Fixed(KeyError("x"))), ["a plot"])
@@ -228,6 +247,19 @@ def test_pickles_are_equal_and_do_the_same(augmenter):
     assert hash(again) == hash(transform)
     assert edited(again, [TEXT] * 5)[0] == edited(transform, [TEXT] * 5)[0]
     assert transform != FromNlpaug(augmenter, p=0.8, protect=False)
+
+
+def test_learned_words_are_protected():
+    learning = Pipeline([FromNlpaug(naw.RandomWordAug("delete"), protect="labels")])
+    learned = learning.learn(["a bad film"] * 40 + ["a good film"] * 40, [0] * 40 + [1] * 40)
+    done = learned(["they saw a good and long film"] * 20, index=range(20))
+    assert all("good" in text for text in done)
+    assert not all("long" in text for text in done)
+
+
+def test_how_much_is_changed_is_the_augmenters_business():
+    with pytest.raises(ValueError, match=r"rate=0\.2 is not valid; expected 0\.1: give the augmenter its own aug_p"):
+        FromNlpaug(nac.OcrAug(), rate=0.2)
 
 
 def test_other_settings_are_not_equal():

@@ -31,7 +31,7 @@ def from_nlpaug(augmenter: Any, seed: int = 0, **arguments: Any) -> Pipeline:
     return Pipeline([FromNlpaug(one) for one in augmenters], seed=seed, **arguments)
 
 
-@dataclass(frozen=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False)
 class FromNlpaug(Text):
     """Edit texts as an augmenter of nlpaug 1.1.11 does: of characters, words or sentences, or a flow of them.
 
@@ -42,11 +42,6 @@ class FromNlpaug(Text):
     """
 
     augmenter: Any
-
-    def __init__(self, augmenter: Any, *, p: float = 1.0, protect: Any = True) -> None:
-        for name, value in (("augmenter", augmenter), ("p", p), ("protect", protect)):
-            object.__setattr__(self, name, value)
-        self.__post_init__()
 
     def __post_init__(self) -> None:
         # A flow is a list, of which the base class would make a tuple.
@@ -59,6 +54,11 @@ class FromNlpaug(Text):
                 raise TypeError(f"FromNlpaug takes an augmenter of nlpaug, got one of type {type(one).__name__}")
             if getattr(one, "method", None) not in _METHODS:
                 raise TypeError(f"FromNlpaug: {type(one).__name__} does not augment text, but {one.method}")
+
+    def validate(self) -> None:
+        for name, default in (("rate", 0.1), ("min_edits", 0), ("max_edits", None)):
+            if getattr(self, name) != default:
+                self.fail(name, f"{default}: give the augmenter its own aug_p, aug_min and aug_max")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (sealed(self.augmenter, self.label), self.p, self.protect)

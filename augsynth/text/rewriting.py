@@ -25,25 +25,49 @@ def difference(old: str, new: str) -> list[list[Edit]]:
     before = [match.span() for match in _TOKEN.finditer(old)]
     after = [match.span() for match in _TOKEN.finditer(new)]
     theirs, ours = [old[slice(*span)] for span in before], [new[slice(*span)] for span in after]
-    found = []
+    found: list[list[Edit]] = []
     for unit in _units(_changed(theirs, ours)):
         (low, _, first, _), (_, high, _, last) = unit[0], unit[-1]
-        if sorted(map(str.lower, theirs[low:high])) == sorted(map(str.lower, ours[first:last])):
-            pairs = zip(before[low:high], ours[first:last], strict=True)
-            found.append([Edit(*span, text) for span, text in pairs if old[slice(*span)] != text])
-        else:
-            found.append([_edit(old, new, before, after, change) for change in unit])
+        pairs = list(zip(range(low, high), range(first, last), strict=False))
+        moved = sorted(map(str.lower, theirs[low:high])) == sorted(map(str.lower, ours[first:last]))
+        alike = high - low == last - first and all(_is_word(theirs[k]) == _is_word(ours[n]) for k, n in pairs)
+        if moved and not alike:  # a word in the place of a sign: the spaces around them are the new ones
+            unit = [(low, high, first, last)]
+        elif moved or (alike and len(unit) == 1):
+            edits = [Edit(*before[k], ours[n]) for k, n in pairs if theirs[k] != ours[n]]
+            found += [edits] if moved else [[edit] for edit in edits]
+            continue
+        found.append([_edit(old, new, before, after, change) for change in unit])
     return found
+
+
+def _is_word(token: str) -> bool:
+    return token[0].isalnum() or token[0] == "_"
 
 
 def _edit(old: str, new: str, before: list[Span], after: list[Span], change: Change) -> Edit:
     low, high, first, last = change
+    if first == last:
+        return _deletion(old, before[low][0], before[high - 1][1])
+    source = after[first][0], after[last - 1][1]
     if low < high:
-        text = new[after[first][0] : after[last - 1][1]] if first < last else ""
-        return _replacement(old, before[low][0], before[high - 1][1], text)
-    ahead = low < len(before)
-    at = before[low][0] if ahead else before[-1][1] if before else 0
-    return Edit(at, at, _joined(new, after[first][0], after[last - 1][1], ahead))
+        start, end = before[low][0], before[high - 1][1]
+        return Edit(start, end, _between(old, start, end, new, *source))
+    at = before[low][0] if low < len(before) else before[-1][1] if before else 0
+    text = _between(old, at, at, new, *source)
+    if low < len(before):
+        return Edit(at, at, text + " " * (new[source[1] : source[1] + 1].isspace() and text[-1] != " "))
+    return Edit(at, at, " " * (new[source[0] - 1 : source[0]].isspace() and text[0] != " ") + text)
+
+
+def _between(old: str, start: int, end: int, new: str, first: int, last: int) -> str:
+    """Return new[first:last] for the place of old[start:end], with a space where a word would grow together."""
+    text = new[first:last]
+    if start and first and new[first - 1].isspace() and _is_word(old[start - 1]) and _is_word(text):
+        text = " " + text
+    if end < len(old) and last < len(new) and new[last].isspace() and _is_word(old[end]) and _is_word(text[-1]):
+        text += " "
+    return text
 
 
 def _units(changes: list[Change]) -> Iterator[list[Change]]:
@@ -80,22 +104,12 @@ def _changed(old: list[str], new: list[str]) -> list[Change]:
     return [(low + start, high + start, first + start, last + start) for low, high, first, last in found]
 
 
-def _replacement(old: str, start: int, end: int, text: str) -> Edit:
-    if text:
-        return Edit(start, end, text)
+def _deletion(old: str, start: int, end: int) -> Edit:
     if end < len(old) and old[end].isspace() and (start == 0 or old[start - 1].isspace()):
         return Edit(start, end + 1, "")
     if start and old[start - 1].isspace():
         return Edit(start - 1, end, "")
     return Edit(start, end, "")
-
-
-def _joined(new: str, start: int, end: int, ahead: bool) -> str:
-    """Return new tokens with the space that parts them from the old ones: behind them if they stand ahead of one."""
-    text = new[start:end]
-    if ahead:
-        return text + " " if end < len(new) and new[end].isspace() else text
-    return " " + text if start and new[start - 1].isspace() else text
 
 
 def keeps_held(document: Document, text: str) -> bool:

@@ -46,7 +46,7 @@ class TextCutMix(Leaf):
     def mix(
         self, documents: Sequence[Document], partners: Sequence[Document], streams: Sequence[Stream], strength: float
     ) -> Array:
-        """Edit each document by its partner, which may be itself; return the weights `(B,)` of its own label."""
+        """Edit each document by its partner; return the weights `(B,)` of its own label."""
         u = np.array([stream.uniform() for stream in streams])
         rows = zip(documents, partners, streams, (strength * _beta(u, self.alpha)).tolist(), strict=True)
         return np.array([_paste(*row) for row in rows], np.float64)
