@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
 from augsynth.program import Plan
 from augsynth.rng import Rng
 from augsynth.text import models
 from augsynth.text.document import Document
+from augsynth.text.edits import splice
 from augsynth.text.models import ModelError, ModelNotFoundError, TransformersMissingError, groups
 from augsynth.text.stream import Stream
 from augsynth.text.vocabulary import Vocabulary
@@ -184,10 +187,10 @@ def test_the_model_reads_what_earlier_transforms_have_left(first, folder):
 def test_byte_level_vocabularies_are_read(tmp_path):
     path = tiny_models.saved(tiny_models.roberta(), tmp_path)
     assert models.load("masked", path).window == 32  # 34 places, two of them before the first token's
-    done = edited(ContextualSubstitution(model=path, rate=1.0), ["the good movie was 3.50"] * 30)[0]
-    found = {word for text in done for word in text.split()} - {"3.50"}
-    assert {"movie", "film"} <= found
-    assert all(word.isalpha() and len(word) > 1 for word in found)
+    transform = ContextualSubstitution(model=path, rate=1.0, top_k=100, temperature=20.0)
+    found = {edit.text for row in edited(transform, ["is good, movie 3.50"] * 60)[1] for edit in row}
+    words = ("good", "movie", "film", "house", "plot")
+    assert found == {word[:end] for word in words for end in range(2, len(word) + 1)}
 
 
 def test_a_cased_vocabulary_puts_names_only_where_a_capital_stands(tmp_path):
@@ -196,6 +199,22 @@ def test_a_cased_vocabulary_puts_names_only_where_a_capital_stands(tmp_path):
     edits = [edit for row in edited(transform, ["Boring movie"] * 200)[1] for edit in row]
     assert {"Paris", "London"} <= {edit.text for edit in edits if edit.start == 0}
     assert not {"paris", "london", "Paris"} & {edit.text for edit in edits if edit.start > 0}
+
+
+def test_a_word_is_not_replaced_by_itself_in_another_case(tmp_path):
+    path = tiny_models.saved(tiny_models.bert(cased=True), tmp_path)
+    transform = ContextualSubstitution(model=path, rate=1.0, top_k=100, temperature=50.0)
+    assert "MOVIE" not in [edit.text for row in edited(transform, ["MOVIE"] * 200)[1] for edit in row]
+
+
+def test_a_special_token_that_looks_like_a_word_is_not_proposed():
+    model, tokenizer = tiny_models.bert()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["blank"]})
+    found = Vocabulary.of(tokenizer)
+    number = tokenizer.convert_tokens_to_ids("blank")
+    assert number < model.config.vocab_size
+    assert not found.allowed[number]
+    assert found.allowed[tokenizer.convert_tokens_to_ids("movie")]
 
 
 def test_protected_words_are_neither_replaced_nor_proposed(folder):
@@ -352,3 +371,17 @@ def test_texts_without_words_never_reach_the_model():
             " \t",
             "?!",
         ]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=60), st.integers(0, 2**32 - 1))
+def test_whatever_the_characters_only_words_are_edited(folder, text, key):
+    for kind in (ContextualSubstitution, ContextualInsertion):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a long one is cut
+            document = one(kind(model=folder, rate=1.0), text, (key, 0))
+        starts = dict(document.words)
+        for edit in document.edits:
+            assert edit.end == (starts[edit.start] if kind is ContextualSubstitution else edit.start)
+            assert edit.start in starts
+        assert document.finish() == splice(text, document.edits)

@@ -52,6 +52,17 @@ def test_a_batch_gives_what_one_by_one_gives(how, folders):
     assert together == [edited(transform, [text], [i])[0][0] for i, text in enumerate(TEXTS)]
     changed = [i for i, text in enumerate(TEXTS) if together[i] != text]
     assert changed == [0, 3, 4, 5]
+    assert len(set(together)) > 5  # what is read makes a difference
+
+
+def test_the_numbers_of_a_line_do_not_depend_on_how_long_others_get(folders):
+    texts = [
+        f"the {word} plot\nhe liked it" for word in ("good", "bad", "dark", "loud", "red", "blue", "long", "quiet")
+    ]
+    transform = translating(folders, max_new_tokens=28)
+    together = edited(transform, texts)[0]
+    assert len({len(text.split()) for text in together}) > 3
+    assert together == [edited(transform, [text], [i])[0][0] for i, text in enumerate(texts)]
 
 
 def test_a_text_is_one_edit_of_the_whole_string(folders):
@@ -140,13 +151,17 @@ def test_long_lines_are_cut_and_a_warning_counts_the_texts(folders):
     assert done[0] != long
 
 
-def test_a_prefix_is_read_by_its_model(folders):
-    plain, there, back = (
-        translating(folders, do_sample=False, **prefix)
-        for prefix in ({}, {"forward_prefix": "great red "}, {"backward_prefix": "quiet dark "})
+def test_a_prefix_is_read_by_its_model():
+    pairs, read = [ending(tiny_models.t5(seed)) for seed in (0, 1)], []
+    for model, _ in pairs:
+        model.encoder.register_forward_pre_hook(lambda _, args, kw: read.append(kw["input_ids"][0]), with_kwargs=True)
+    (there, tokens), (back, others) = pairs
+    models = {"forward": there, "forward_tokenizer": tokens, "backward": back, "backward_tokenizer": others}
+    edited(
+        BackTranslation(**models, forward_prefix="great red ", backward_prefix="quiet ", max_new_tokens=6), ["the end"]
     )
-    results = [tuple(edited(transform, TEXTS)[0]) for transform in (plain, there, back)]
-    assert len(set(results)) == 3
+    assert tokens.decode(read[0]) == "great red the end </s>"
+    assert others.decode(read[1]).startswith("quiet ")
 
 
 def test_it_translates_what_earlier_transforms_have_left(folders):

@@ -62,6 +62,9 @@ def roberta(seed: int = 0) -> tuple[RobertaForMaskedLM, PreTrainedTokenizerFast]
         for end in range(2, len(word)):
             merges.append((word[:end], word[end]))
             entries.append(word[: end + 1])
+    for end in ("in", "ing"):  # continues words
+        merges.append((end[:-1], end[-1]))
+        entries.append(end)
     vocabulary = {token: i for i, token in enumerate(dict.fromkeys(entries))}
     tokenizer = Tokenizer(models.BPE(vocabulary, list(dict.fromkeys(merges))))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -88,7 +91,12 @@ def t5(seed: int = 0, window: int = 32) -> tuple[T5ForConditionalGeneration, Pre
     torch.manual_seed(seed)
     size = {"vocab_size": len(fast), "d_model": 32, "d_kv": 16, "d_ff": 64, "initializer_factor": 1.0}
     config = T5Config(**size, num_layers=1, num_heads=2, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1)
-    return T5ForConditionalGeneration(config), fast
+    model = T5ForConditionalGeneration(config)
+    # Random weights write the same whatever they read, unless that weighs more.
+    attention = model.decoder.block[0].layer[1].EncDecAttention
+    attention.o.weight.data *= 20
+    attention.v.weight.data *= 5
+    return model, fast
 
 
 def saved(pair, folder: Path) -> str:

@@ -11,8 +11,9 @@ import torch
 
 from augsynth.text.characters import IDEOGRAPH, KIND, LETTER, classes_of
 
-# What marks the start of a word in byte-level BPE and SentencePiece, and its continuation in WordPiece.
-BYTES, PIECES, CONTINUED = "\u0120", "\u2581", "##"
+# What marks the start of a word in byte-level BPE and SentencePiece. WordPiece marks the pieces that continue one by
+# signs that are no letters.
+BYTES, PIECES = "\u0120", "\u2581"
 _MARKED = 0.05  # share of the entries that have a mark where it means something
 
 
@@ -59,7 +60,7 @@ def _mark(entries: Mapping[str, int]) -> str:
 
 
 def _word(token: str, mark: str, tokenizer: Any) -> str:
-    if not token.startswith(mark) or (not mark and token.startswith(CONTINUED)):
+    if not token.startswith(mark):
         return ""
     word = token[len(mark) :]
     if mark == BYTES and not token[1:].isascii():
