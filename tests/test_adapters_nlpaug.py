@@ -186,6 +186,20 @@ def test_edits_make_the_same_words_whatever_differs(old, new, space):
     assert "".join(done.split()) == "".join(other.split())
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_long_texts_are_compared_in_parts(seed):
+    generator = random.Random(seed)
+    old = [generator.choice("abcdefgh") for _ in range(3000)]
+    new = list(old)
+    for _ in range(30):
+        at = generator.randrange(len(new))
+        new[at : at + generator.randrange(3)] = generator.choices("xyz", k=generator.randrange(3))
+    text, other = " ".join(old), " ".join(new)
+    edits = [edit for group in difference(text, other) for edit in group]
+    assert splice(text, edits).split() == new
+    assert sum(edit.end - edit.start + len(edit.text) for edit in edits) < 500
+
+
 def test_words_that_change_places_move_together_or_not_at_all():
     swapped = "good The film 3.50 was one"
     document = one(FromNlpaug(Fixed([swapped])), "The good film was 3.50 one")

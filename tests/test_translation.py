@@ -8,6 +8,7 @@ import tiny_models
 import torch
 from transformers.generation import TemperatureLogitsWarper, TopKLogitsWarper
 
+from augsynth.pipeline import Pipeline
 from augsynth.program import Plan
 from augsynth.rng import Rng
 from augsynth.text.document import Document
@@ -172,6 +173,11 @@ def test_it_translates_what_earlier_transforms_have_left(folders):
     )[0]
     assert done == edited(translating(folders, do_sample=False), left)[0]
     assert all(len(row) == 1 for row in edits)
+
+
+def test_spans_cannot_follow_and_are_refused(folders):
+    with pytest.raises(ValueError, match=r"BackTranslation writes the text anew, and 'spans' cannot follow"):
+        Pipeline([translating(folders)])({"text": "the end", "spans": [(0, 3)]}, index=0)
 
 
 def test_strength_scales_how_many_texts_are_translated(folders):

@@ -11,6 +11,7 @@ from augsynth.text.document import Document
 from augsynth.text.edits import Edit
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_WINDOW = 400  # tokens that are compared at once
 _REACH = 3  # words that stay between places among which words have moved
 Span = tuple[int, int]
 Change = tuple[int, int, int, int]  # tokens [low, high) became [first, last)
@@ -92,16 +93,45 @@ def _end_of_unit(changes: list[Change], at: int) -> int:
 
 
 def _changed(old: list[str], new: list[str]) -> list[Change]:
-    """Return which tokens [low, high) became which [first, last); the common ends are cut off first, which is fast."""
+    """Return which tokens became which: what follows each other is one change."""
     start, most = 0, min(len(old), len(new))
     while start < most and old[start] == new[start]:
         start += 1
     end = 0
     while end < most - start and old[-1 - end] == new[-1 - end]:
         end += 1
-    matcher = SequenceMatcher(None, old[start : len(old) - end], new[start : len(new) - end], autojunk=False)
-    found = [code[1:] for code in matcher.get_opcodes() if code[0] != "equal"]
-    return [(low + start, high + start, first + start, last + start) for low, high, first, last in found]
+    found: list[Change] = []
+    for low, high, first, last in _pieces(old, new, start, len(old) - end, len(new) - end):
+        if found and found[-1][1] == low and found[-1][3] == first:
+            found[-1] = found[-1][0], high, found[-1][2], last
+        else:
+            found.append((low, high, first, last))
+    return found
+
+
+def _pieces(old: list[str], new: list[str], start: int, old_end: int, new_end: int) -> Iterator[Change]:
+    """Yield changes from `start` on; a long text is compared window by window, in linear time."""
+    low = first = start
+    while low < old_end or first < new_end:
+        # The whole of a matrix that is not too large, else a part of it from where the texts differ next.
+        small = (old_end - low) * (new_end - first) <= _WINDOW**2
+        high, last = (old_end, new_end) if small else (min(low + _WINDOW, old_end), min(first + _WINDOW, new_end))
+        matcher = SequenceMatcher(None, old[low:high], new[first:last], autojunk=False)
+        whole = high == old_end and last == new_end
+        blocks = matcher.get_matching_blocks()
+        at, source = 0, 0
+        for block in blocks if whole else blocks[:-1]:
+            if block.a > at or block.b > source:
+                yield low + at, low + block.a, first + source, first + block.b
+            at, source = block.a + block.size, block.b + block.size
+        if whole:
+            return
+        if not at:
+            yield low, high, first, last
+            at, source = high - low, last - first
+        low, first = low + at, first + source
+        while low < old_end and first < new_end and old[low] == new[first]:
+            low, first = low + 1, first + 1
 
 
 def _deletion(old: str, start: int, end: int) -> Edit:
