@@ -122,7 +122,7 @@ def _edit(
 ) -> None:
     assert isinstance(transform, Text)
     for document in documents:
-        document.protect(transform.protection)
+        document.protect(transform.protection, transform.negations)
     together = getattr(transform, "edit_batch", None)
     if together is not None:
         together(documents, streams, strength)

@@ -16,10 +16,12 @@ from augsynth.transforms import (
     noise,
     policy,
     resize,
+    rewrites,
     sharpen,
     text,
     tone,
     turns,
+    typos,
     weather,
 )
 from augsynth.transforms.base import Transform
@@ -38,10 +40,12 @@ from augsynth.transforms.mix import *  # noqa: F403
 from augsynth.transforms.noise import *  # noqa: F403
 from augsynth.transforms.policy import *  # noqa: F403
 from augsynth.transforms.resize import *  # noqa: F403
+from augsynth.transforms.rewrites import *  # noqa: F403
 from augsynth.transforms.sharpen import *  # noqa: F403
 from augsynth.transforms.text import *  # noqa: F403
 from augsynth.transforms.tone import *  # noqa: F403
 from augsynth.transforms.turns import *  # noqa: F403
+from augsynth.transforms.typos import *  # noqa: F403
 from augsynth.transforms.weather import *  # noqa: F403
 
 _FAMILIES = (
@@ -65,7 +69,7 @@ _FAMILIES = (
     mix,
 )
 REGISTRY: dict[str, type[Transform]] = {name: getattr(family, name) for family in _FAMILIES for name in family.__all__}
-_WRITTEN = (text, letters)
+_WRITTEN = (text, letters, typos, rewrites)
 TEXTS: dict[str, type[Transform]] = {name: getattr(family, name) for family in _WRITTEN for name in family.__all__}
 
 __all__ = ["REGISTRY", "TEXTS", "Transform", *REGISTRY, *TEXTS]

@@ -42,6 +42,7 @@ class Text(Leaf):
     word: ClassVar[str] = "text"
     draws: ClassVar[int] = 2
     params: ClassVar[int] = 2
+    negations: ClassVar[bool] = True  # holds them by default
     rewrites: ClassVar[bool] = False  # writes the whole string anew, so that no span can be followed
 
     def __post_init__(self) -> None:
@@ -174,7 +175,7 @@ class Synonyms(Lookup):
     """
 
     lexicon: Any = None
-    max_senses: int = 1
+    max_senses: int = 2
 
     def validate(self) -> None:
         if not (_whole(self.max_senses) and self.max_senses >= 1):
