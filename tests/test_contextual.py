@@ -249,12 +249,13 @@ class Texts(Dataset):
 @BOTH
 def test_a_pipeline_keeps_spans_in_line(kind, folder):
     pipeline = Pipeline([kind(model=folder, rate=0.5)])
-    samples = [{"text": TEXT, "spans": [(4, 8, "X"), (49, 62, "url")], "label": i} for i in range(20)]
+    at = TEXT.index("https")
+    samples = [{"text": TEXT, "spans": [(4, 8, "X"), (at, at + 13, "url")], "label": i} for i in range(20)]
     done = pipeline(samples, index=range(20))
     assert len({sample["text"] for sample in done}) > 10
     for sample in done:
         start, end, _ = sample["spans"][1]
-        assert sample["text"][start:end] == TEXT[49:62] == "https://a.b/c"
+        assert sample["text"][start:end] == "https://a.b/c"
 
 
 def test_in_a_worker_it_is_an_error_that_says_where_to_augment(folder):
