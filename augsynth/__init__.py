@@ -16,6 +16,7 @@ from augsynth.rng import KeyedIndex, Rng
 if TYPE_CHECKING:
     from augsynth import generators, presets, quality, transforms
     from augsynth.adapters.albumentations import from_albumentations
+    from augsynth.adapters.nlpaug import from_nlpaug
     from augsynth.adapters.torchvision import from_torchvision
     from augsynth.data.datasets import FolderDataset
     from augsynth.data.sampler import KeyedSampler, loader
@@ -45,6 +46,7 @@ __all__ = [
     "callbacks",
     "collate",
     "from_albumentations",
+    "from_nlpaug",
     "from_torchvision",
     "generators",
     "loader",
@@ -66,6 +68,7 @@ _LAZY = {
     "blend": "augsynth.data.synthetic",
     "collate": "augsynth.data.wrap",
     "from_albumentations": "augsynth.adapters.albumentations",
+    "from_nlpaug": "augsynth.adapters.nlpaug",
     "from_torchvision": "augsynth.adapters.torchvision",
     "loader": "augsynth.data.sampler",
     "wrap": "augsynth.data.wrap",

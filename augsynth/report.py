@@ -226,8 +226,8 @@ def _method(comparison: Comparison) -> str:
     p = comparison.protocol
     rates = ", ".join(f"{rate:g}" for rate in p.learning_rates)
     if comparison.subject == "texts":
-        own = """The network knows the words of its own training samples; validation and test texts are never edited, and
-what becomes of a training text in an epoch is the same whatever else runs."""
+        own = """The network knows the words of its own training samples; validation and test texts are never edited,
+and what becomes of a training text in an epoch is the same whatever else runs."""
     else:
         own = f"""The generator is trained on the training samples of its own seed
 alone, and for the choice of the learning rate without the validation samples; {100 * p.synthetic_share:g} % of what the

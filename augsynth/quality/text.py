@@ -98,9 +98,19 @@ class TextBatches:
         for start in range(0, needed, self.batch_size):
             rows = place[start : start + self.batch_size]
             texts = self.samples.text[rows].tolist()
+            labels = self.samples.label[torch.as_tensor(rows)]
             if self.pipeline is not None:
-                texts = self.pipeline.write(texts, Rng.of(self.seed, rows, epoch[start : start + self.batch_size]))
-            yield self.words.encode(texts), self.samples.label[torch.as_tensor(rows)]
+                rng = Rng.of(self.seed, rows, epoch[start : start + self.batch_size])
+                texts, labels = written(self.pipeline, texts, labels, rng)
+            yield self.words.encode(texts), labels
+
+
+def written(pipeline: Pipeline, texts: list[str], labels: torch.Tensor, rng: Rng) -> tuple[list[str], torch.Tensor]:
+    """Return texts through the pipeline, and their labels: soft ones `(B, K)` where it mixes them."""
+    if pipeline.text_mix is None:
+        return list(pipeline.write(texts, rng)), labels
+    samples = pipeline.write(list(zip(texts, labels.tolist(), strict=True)), rng)
+    return [text for text, _ in samples], torch.stack([label for _, label in samples])
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +207,7 @@ def prepare_texts(
         if pipeline is not None and pipeline.text_plan is None:
             raise ValueError(f"arm {name!r} has no transforms of text")
         if pipeline is not None:
-            learned(pipeline, first).write(first.text[:2].tolist(), Rng.of(0, [0, 1]))
+            written(learned(pipeline, first), first.text[:2].tolist(), first.label[:2], Rng.of(0, [0, 1]))
     make_text_model(model, len(setup.classes), Words.of(first.text), seed=0)
     return setup
 

@@ -6,6 +6,7 @@ from augsynth.transforms import (
     channels,
     color,
     combine,
+    contextual,
     crop,
     distort,
     erase,
@@ -19,7 +20,9 @@ from augsynth.transforms import (
     rewrites,
     sharpen,
     text,
+    textmix,
     tone,
+    translation,
     turns,
     typos,
     weather,
@@ -30,6 +33,7 @@ from augsynth.transforms.boxcrop import *  # noqa: F403
 from augsynth.transforms.channels import *  # noqa: F403
 from augsynth.transforms.color import *  # noqa: F403
 from augsynth.transforms.combine import *  # noqa: F403
+from augsynth.transforms.contextual import *  # noqa: F403
 from augsynth.transforms.crop import *  # noqa: F403
 from augsynth.transforms.distort import *  # noqa: F403
 from augsynth.transforms.erase import *  # noqa: F403
@@ -43,7 +47,9 @@ from augsynth.transforms.resize import *  # noqa: F403
 from augsynth.transforms.rewrites import *  # noqa: F403
 from augsynth.transforms.sharpen import *  # noqa: F403
 from augsynth.transforms.text import *  # noqa: F403
+from augsynth.transforms.textmix import *  # noqa: F403
 from augsynth.transforms.tone import *  # noqa: F403
+from augsynth.transforms.translation import *  # noqa: F403
 from augsynth.transforms.turns import *  # noqa: F403
 from augsynth.transforms.typos import *  # noqa: F403
 from augsynth.transforms.weather import *  # noqa: F403
@@ -72,4 +78,9 @@ REGISTRY: dict[str, type[Transform]] = {name: getattr(family, name) for family i
 _WRITTEN = (text, letters, typos, rewrites)
 TEXTS: dict[str, type[Transform]] = {name: getattr(family, name) for family in _WRITTEN for name in family.__all__}
 
-__all__ = ["REGISTRY", "TEXTS", "Transform", *REGISTRY, *TEXTS]
+# These need a language model of the user's.
+MODELLED: dict[str, type[Transform]] = {
+    name: getattr(family, name) for family in (contextual, translation) for name in family.__all__
+}
+
+__all__ = ["MODELLED", "REGISTRY", "TEXTS", "Transform", *REGISTRY, *TEXTS, *MODELLED, *textmix.__all__]

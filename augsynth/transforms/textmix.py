@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from augsynth.text.document import Document
 from augsynth.text.stream import Stream
 from augsynth.transforms.base import Array, Leaf, is_number
 from augsynth.transforms.fields import key_words
+from augsynth.transforms.text import Text
 
 __all__ = ["EmbeddingMixUp", "TextCutMix"]
 
@@ -174,3 +175,20 @@ def _beta(u: Array, alpha: float) -> Array:
     from scipy.special import betaincinv
 
     return np.asarray(betaincinv(alpha, alpha, u))
+
+
+def text_mix_of(transforms: Mapping[str, Any]) -> str | None:
+    """Return the name of the transform that mixes texts, None without one.
+
+    Raises ValueError where there are two, or where it stands inside a combination or before another transform of text.
+    """
+    names = [name for name, transform in transforms.items() if isinstance(transform, TextCutMix)]
+    if len(names) > 1:
+        raise ValueError(f"{names[1]}: a pipeline mixes texts once, this is the second time")
+    for name, transform in transforms.items():
+        if any(isinstance(part, TextCutMix) for part in transform.parts().values()):
+            raise ValueError(f"{name}: TextCutMix stands by itself, behind the other transforms of text; give it a p")
+    behind = list(transforms)[list(transforms).index(names[0]) + 1 :] if names else []
+    if late := [name for name in behind if isinstance(transforms[name], Text)]:
+        raise ValueError(f"{late[0]} stands behind {names[0]}, which mixes finished texts; put it before")
+    return names[0] if names else None
