@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from augsynth.data.datasets import FolderDataset
     from augsynth.data.sampler import KeyedSampler, loader
     from augsynth.data.synthetic import SyntheticDataset, balance, blend
+    from augsynth.data.texts import CsvDataset
     from augsynth.data.wrap import AugmentedDataset, collate, wrap
     from augsynth.lightning import callbacks
     from augsynth.pipeline import Pipeline
@@ -32,6 +33,7 @@ __all__ = [
     "AugmentedDataset",
     "AugsynthError",
     "Batch",
+    "CsvDataset",
     "FolderDataset",
     "KeyedIndex",
     "KeyedSampler",
@@ -59,6 +61,7 @@ __all__ = [
 # Public name -> the module that defines it.
 _LAZY = {
     "AugmentedDataset": "augsynth.data.wrap",
+    "CsvDataset": "augsynth.data.texts",
     "FolderDataset": "augsynth.data.datasets",
     "KeyedSampler": "augsynth.data.sampler",
     "Pipeline": "augsynth.pipeline",

@@ -25,7 +25,7 @@ class WordCNN(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, vocab_size: int, width: int = 128, channels: int = 128, dropout: float = 0.4
+        self, num_classes: int, vocab_size: int, width: int = 64, channels: int = 64, dropout: float = 0.3
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, width, padding_idx=PADDING)
@@ -55,10 +55,10 @@ class Words:
     """
 
     known: tuple[str, ...]
-    max_length: int = 128
+    max_length: int = 64
 
     @classmethod
-    def of(cls, texts: Iterable[str], max_length: int = 128) -> Words:
+    def of(cls, texts: Iterable[str], max_length: int = 64) -> Words:
         """Count the words of training texts, the most frequent first, ties in alphabetical order."""
         counts = Counter(token for text in texts for token in tokens(text))
         known = sorted((word for word, count in counts.items() if count > 1), key=lambda word: (-counts[word], word))
