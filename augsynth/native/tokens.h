@@ -194,7 +194,9 @@ static void token_swap(Ids *row, const TokenOp *op) {
     for (int at = row->low; at < row->high; at++) {
         if (row->kinds[at] == FIXED) row->take[made] = row->seat[made] = at, made++;
         if (row->kinds[at] != FIRST) continue;
-        for (int i = 0; i < row->extent[other[word]]; i++) row->take[made] = row->start[other[word]] + i, row->seat[made++] = at;
+        const int last = at + row->extent[word] - 1;
+        for (int i = 0; i < row->extent[other[word]]; i++)
+            row->take[made] = row->start[other[word]] + i, row->seat[made++] = at + i < last ? at + i : last;
         word++;
     }
     move_tokens(row, made);
@@ -211,7 +213,7 @@ static void token_insert(Ids *row, const TokenOp *op) {
     for (int64_t c = 0; c < fit; c++) {
         row->ranked[c] = below(token_word(row, &others, c), row->count) << 32 | c;
         const uint32_t word = token_word(row, &values, c);
-        row->site[c] = (int)(op->choice == FROM_SYNONYMS ? synonym_of(row, row->ids[row->site[row->chosen[c]]], word)
+        row->list[c] = (int)(op->choice == FROM_SYNONYMS ? synonym_of(row, row->ids[row->site[row->chosen[c]]], word)
                              : op->choice == FROM_MASK   ? row->book->mask
                                                          : row->ordinary[below(word, row->book->ordinaries)]);
     }
@@ -221,7 +223,7 @@ static void token_insert(Ids *row, const TokenOp *op) {
         if (row->kinds[at] == FIRST) {
             for (; next < fit && row->ranked[next] >> 32 == word; next++, made++) {
                 row->take[made] = -1, row->seat[made] = at;
-                row->fresh[made] = row->site[(uint32_t)row->ranked[next]];
+                row->fresh[made] = row->list[(uint32_t)row->ranked[next]];
             }
             word++;
         }
@@ -234,7 +236,7 @@ static void token_insert(Ids *row, const TokenOp *op) {
 static void mask_tokens(Ids *row, const TokenOp *op, Taken *values, int64_t column, int origin, int word) {
     const int64_t decision = token_word(row, values, 4 * column);
     for (int at = row->start[word], stop = at + row->extent[word]; at < stop; at++) {
-        if (row->labels != NULL && row->labels[at] == NO_LABEL) row->labels[at] = row->ids[at];
+        if (op->choice && row->labels[at] == NO_LABEL) row->labels[at] = row->ids[at];
         if (decision < op->upto) row->ids[at] = row->book->mask;
         else if (decision < op->beyond) {
             const int offset = at - origin;

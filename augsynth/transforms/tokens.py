@@ -192,7 +192,7 @@ class TokenSwap(Tokens):
         chosen = choose(n, k, words[1], length)
         # Each number draws a rank, and pairs are neighbours by rank; the rows' other columns come last.
         rank = torch.where(column < k, (words[2] >> 1 << 32) + column, torch.iinfo(torch.int64).max)
-        ordered = chosen.gather(1, rank.argsort(1, stable=True))
+        ordered = chosen.gather(1, rank.argsort(1))
         other = ordered.unflatten(1, (-1, 2)).flip(-1).flatten(1)
         numbers = torch.arange(length, device=n.device).expand_as(rows.ids)
         return _exchanged(rows, torch.nn.functional.pad(numbers, (0, 1)).scatter(1, ordered, other)[:, :-1])
@@ -208,13 +208,12 @@ def _exchanged(rows: Rows, other: Tensor) -> Rows:
     number = words.number.clamp(0)
     slot = other.gather(1, number)
     start = words.start.gather(1, slot).clamp(max=length - 1)
+    offset = at - words.start.gather(1, number)
     to = torch.where(
-        rows.kinds > FIXED,
-        start + shift.gather(1, slot) + at - words.start.gather(1, number),
-        at + shift.gather(1, words.number + 1),
+        rows.kinds > FIXED, start + shift.gather(1, slot) + offset, at + shift.gather(1, words.number + 1)
     )
     take = put(torch.where(inside, to, length), at.expand_as(to), length, -1)
-    seat = torch.where(rows.kinds > FIXED, start, at)
+    seat = torch.where(rows.kinds > FIXED, start + offset.minimum(words.extent.gather(1, slot) - 1), at)
     seat = put(torch.where(inside, to, length), seat, length, -1)
     return rows.moved(take, seat, rows.high - rows.low)
 
@@ -359,7 +358,7 @@ class TokenMask(Tokens):
         return upto, min(upto + round(self.random_share * 2**32), 2**32)
 
     def instruction(self) -> tuple[int, ...]:
-        return (0, *self._limits, self.thresholds.ctypes.data, self.max_length)
+        return (int(self.return_labels), *self._limits, self.thresholds.ctypes.data, self.max_length)
 
     @cached_property
     def widths(self) -> Mapping[int, int]:
@@ -380,7 +379,7 @@ class TokenMask(Tokens):
         upto, beyond = self._limits
         new = torch.where(values[..., 0] < beyond, other, rows.ids)
         new = torch.where(values[..., 0] < upto, rows.vocabulary.mask or 0, new)
-        labels = torch.where(hit & (rows.labels == NO_LABEL), rows.ids, rows.labels)
+        labels = torch.where(hit & (rows.labels == NO_LABEL), rows.ids, rows.labels) if self.return_labels else rows.labels
         return replace(rows, ids=torch.where(hit, new, rows.ids), labels=labels)
 
     def _spans(self, rows: Rows, k: Tensor, places: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
