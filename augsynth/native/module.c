@@ -11,7 +11,7 @@
 #include "philox.h"
 #include "place.h"
 #include "text_run.h"
-#include "tokens.h"
+#include "token_run.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
