@@ -13,8 +13,9 @@ from augsynth.errors import SampleError
 from augsynth.program import Plan, Program, draw
 from augsynth.rng import Rng
 from augsynth.text.vocabulary import Vocabulary
+from augsynth.transforms.token_base import Tokens
+from augsynth.transforms.token_masks import TokenMask
 from augsynth.transforms.token_rows import NO_LABEL, Rows
-from augsynth.transforms.tokens import TokenMask, Tokens
 
 Tensor = torch.Tensor
 # What an entry beside the ids has where no token of the input stands. These follow their tokens, but for the types,
@@ -35,7 +36,7 @@ def augment_tokens(
     """Return the batch with its "input_ids" `(B, L)` edited under the keys of `rng`, and what belongs to them.
 
     "attention_mask" is brought up to date; without one, what is not the padding token counts. "word_ids" `(B, L)`, -1
-    for none, keep the tokens of a word together. Entries named in `follow`, by default `FILLS`, go with their tokens and
+    for none, keep the tokens of a word together. Entries named in `follow`, by default `FILLS`, go with their tokens, and
     have its value where there is none; `labels` only where they are whole numbers `(B, L)`, one for each token.
     compiled=False: as tensors, to the same ids. Only the insertion depends on L: what does not fit is left out.
     Raises TypeError or ValueError for what is not such a batch, SampleError naming the row with an unknown id.
@@ -51,9 +52,11 @@ def augment_tokens(
         return dict(batch)
     mask = batch.get("attention_mask")
     shown = ids != vocabulary.pad if mask is None else mask
-    given = [batch.get(name) for name in ("word_ids", "special_tokens_mask")]
+    words, fixed = batch.get("word_ids"), batch.get("special_tokens_mask")
     run = _native if compiled and kernel is not None and ids.device.type == "cpu" else _by_tensors
-    new, seen, source, place, labels = run(program, vocabulary, ids, shown, *given, strength, bool(followers), rng)
+    new, seen, source, place, labels = run(
+        program, vocabulary, ids, shown, words, fixed, strength, bool(followers), rng
+    )
     result = {**batch, "input_ids": new.to(ids.dtype)}
     if mask is not None:
         result["attention_mask"] = seen.to(mask.dtype)
@@ -87,7 +90,7 @@ def _ids(batch: Mapping[str, Any], rng: Rng) -> Tensor:
         raise TypeError(f'a batch of tokens is a mapping with "input_ids", got {names}')
     ids = batch["input_ids"]
     if not isinstance(ids, Tensor) or ids.dtype.is_floating_point or ids.dtype in (torch.bool, torch.complex64):
-        what = ids.dtype if isinstance(ids, Tensor) else type(ids).__name__
+        what = str(ids.dtype) if isinstance(ids, Tensor) else type(ids).__name__
         raise TypeError(f"input_ids must be a tensor of whole numbers (B, L), got {what}")
     if ids.ndim != 2 or not ids.numel():
         raise ValueError(f"input_ids must be (B, L) with at least one token, got {tuple(ids.shape)}")
@@ -98,7 +101,7 @@ def _ids(batch: Mapping[str, Any], rng: Rng) -> Tensor:
         if value is None:
             continue
         if not isinstance(value, Tensor) or value.shape != ids.shape:
-            what = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            what = str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"{name} must be a tensor {tuple(ids.shape)} as input_ids, got {what}")
         if value.device != ids.device:
             raise ValueError(f"{name} is on {value.device}, input_ids on {ids.device}")

@@ -19,8 +19,8 @@ _CONTINUES, _MARKERS = "##", ("Ġ", "▁")
 class Vocabulary:
     """A tokenizer as tables over its ids; a value: compared by content, pickled, a field of transforms.
 
-    flags: `(size,)` uint8 of the bits above. ordinary: the ids that may be written at random, neither special nor unknown.
-    indptr `(size + 1,)`, indices: the synonyms of id i are indices[indptr[i]:indptr[i + 1]], all int64.
+    flags: `(size,)` uint8 of the bits above. ordinary: the ids that may be written at random, neither special nor
+    unknown. indptr `(size + 1,)`, indices: the synonyms of id i are indices[indptr[i]:indptr[i + 1]], all int64.
     pad, mask: ids, mask None where there is none. left: padding stands on the left.
     """
 
@@ -71,8 +71,9 @@ class Vocabulary:
         missing = [token for token in (*named, *([unk] if unk is not None else [])) if token not in words]
         if missing:
             raise ValueError(f"Vocabulary: {missing[0]!r} is not among the {len(words)} tokens")
-        ids = [None if token is None else words[token] for token in (mask, unk)]
-        return cls._made(words, {words[token] for token in named}, words[pad], *ids, left, lexicon, max_senses)
+        ids = {name: None if token is None else words[token] for name, token in (("mask", mask), ("unk", unk))}
+        special_ids = {words[token] for token in named}
+        return cls._made(words, special_ids, words[pad], ids["mask"], ids["unk"], left, lexicon, max_senses)
 
     @classmethod
     def _made(
@@ -95,8 +96,8 @@ class Vocabulary:
         indptr, indices = _synonyms(surfaces, size, lexicon, max_senses)
         flags[np.diff(indptr) > 0] |= KNOWN
         ordinary = np.array(sorted(ids.values()), np.int64)
-        tables = [torch.from_numpy(table) for table in (flags, ordinary, indptr, indices)]
-        return cls(*tables, pad, mask, unk, left)
+        one, two, three, four = (torch.from_numpy(table) for table in (flags, ordinary, indptr, indices))
+        return cls(one, two, three, four, pad, mask, unk, left)
 
     @property
     def size(self) -> int:
@@ -153,7 +154,9 @@ class Vocabulary:
 
 def word_starts(words: Mapping[str, int]) -> dict[str, int]:
     """Return the words without their markers, and their ids, of the tokens that start a word."""
-    counts = {mark: sum(token.startswith(mark) and token != mark for token in words) for mark in (_CONTINUES, *_MARKERS)}
+    counts = {
+        mark: sum(token.startswith(mark) and token != mark for token in words) for mark in (_CONTINUES, *_MARKERS)
+    }
     mark = max(counts, key=lambda m: counts[m])
     if not counts[mark]:
         return dict(words)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,8 +41,8 @@ class Words:
 class Rows:
     """Rows of ids while they are edited, all `(B, L)` int64; the content of a row stands in [low, high), `(B, 1)`.
 
-    kinds: what may be edited, FIRST of a word or what GOES_ON, FIXED else. source: where each token was at first, -1 for
-    a new one; place: likewise, of what belongs to the place and not to the token. labels: of a masked language model.
+    kinds: what may be edited, FIRST of a word or what GOES_ON, FIXED else. source: where each token was at first, -1
+    for a new one; place: likewise, of what belongs to the place and not to the token. labels: of a masked language model.
     """
 
     vocabulary: Vocabulary
@@ -103,7 +104,9 @@ class Rows:
         low, high = (self.high - made, self.high) if left else (self.low, self.low + made)
         none, index = take < 0, take.clamp(0)
         fills = {"ids": self.vocabulary.pad, "mask": 0, "kinds": FIXED, "source": -1, "labels": NO_LABEL}
-        arrays = {name: torch.where(none, fill, getattr(self, name).gather(1, index)) for name, fill in fills.items()}
+        arrays: dict[str, Any] = {
+            name: torch.where(none, fill, getattr(self, name).gather(1, index)) for name, fill in fills.items()
+        }
         place = torch.where(seat < 0, -1, self.place.gather(1, seat.clamp(0)))
         outside = ((self.at < self.low) | (self.at >= self.high)) & ((self.at < low) | (self.at >= high))
         arrays["place"] = place
@@ -145,15 +148,16 @@ def drawn(key: Array, purposes: list[tuple[int, int]], device: torch.device) -> 
     on = torch.from_numpy(words)
     if device.type == "cuda":  # pinned, so that the copy makes nobody wait
         on = on.pin_memory().to(device, non_blocking=True)
-    return [part[:, :n] for part, (_, n) in zip(on.split([-(-n // 4) * 4 for _, n in purposes], 1), purposes, strict=True)]
+    ends = np.cumsum([-(-n // 4) * 4 for _, n in purposes]).tolist()
+    return [on[:, end - -(-n // 4) * 4 :][:, :n] for end, (_, n) in zip(ends, purposes, strict=True)]
 
 
 def choose(n: Tensor, k: Tensor, words: Tensor, width: int) -> Tensor:
-    """Return `(B, K)` different numbers in [0, n), n `(B, 1)` up to `width`, by words `(B, K)`; `width` from k `(B, 1)` on.
+    """Return `(B, K)` different numbers in [0, n), n `(B, 1)` at most `width`, by words `(B, K)`; `width` from column k on.
 
-    Floyd's algorithm, doi:10.1145/30401.315746, all columns at once. Column c draws from [0, n - k + c] and takes the last
-    of these where its draw is taken: by a column before with the same draw, or by the one whose last it is, if that took
-    its last. The second is a chain, followed by doubling.
+    Floyd's algorithm, doi:10.1145/30401.315746, all columns at once. Column c draws from [0, n - k + c] and takes the
+    last of these where its draw is taken: by a column before with the same draw, or by the one whose last it is, if
+    that took its last. The second is a chain, followed by doubling.
     """
     column = torch.arange(words.shape[1], device=words.device)
     last = n - k + column
@@ -166,6 +170,18 @@ def choose(n: Tensor, k: Tensor, words: Tensor, width: int) -> Tensor:
     for _ in range(max(words.shape[1] - 1, 0).bit_length()):
         taken, chain = taken | taken.gather(1, chain), chain.gather(1, chain)
     return torch.where(column < k, torch.where(taken, last, draw), width)
+
+
+def numbered(words: Tensor) -> Tensor:
+    """Return the numbers of the columns `(K,)`."""
+    return torch.arange(words.shape[1], device=words.device)
+
+
+def columns(rows: Rows, chosen: Tensor) -> Tensor:
+    """Return for each position the column of `chosen (B, K)` that has its word's number; K for none."""
+    width, length = chosen.shape[1], rows.ids.shape[1]
+    column = put(chosen, numbered(chosen).expand_as(chosen), length, width)
+    return torch.where(rows.kinds > FIXED, column.gather(1, rows.words.number.clamp(0)), width)
 
 
 def pieces(words: Tensor, offset: Tensor) -> Tensor:
