@@ -36,8 +36,8 @@ def augment_tokens(
     """Return the batch with its "input_ids" `(B, L)` edited under the keys of `rng`, and what belongs to them.
 
     "attention_mask" is brought up to date; without one, what is not the padding token counts. "word_ids" `(B, L)`, -1
-    for none, keep the tokens of a word together. Entries named in `follow`, by default `FILLS`, go with their tokens, and
-    have its value where there is none; `labels` only where they are whole numbers `(B, L)`, one for each token.
+    for none, keep the tokens of a word together. follow: entries that go with their tokens, and their values where none
+    of the input's tokens stands, by default `FILLS`; `labels` only where they are whole numbers `(B, L)`.
     compiled=False: as tensors, to the same ids. Only the insertion depends on L: what does not fit is left out.
     Raises TypeError or ValueError for what is not such a batch, SampleError naming the row with an unknown id.
     """
@@ -186,10 +186,10 @@ def _native(
     labels = torch.full(ids.shape, NO_LABEL) if _labelled(program.plan) else None
     tensors = (new, seen, *given, source, places, labels)
     arrays = np.array([0 if values is None else values.data_ptr() for values in tensors], np.int64)
-    ops, book = _instructions(program.plan, strength), _book(vocabulary)
+    (ops, lengths), book = _instructions(program.plan, strength), _book(vocabulary)
     codes, params = np.ascontiguousarray(program.ops, np.int64), np.ascontiguousarray(program.params)
     size = params.shape[-1]
-    row = kernel.tokens(arrays, *ids.shape, ops, codes, params, program.plan.width, size, book)
+    row = kernel.tokens(arrays, *ids.shape, ops, lengths, codes, params, program.plan.width, size, book)
     if row >= 0:
         _refuse(ids, row, vocabulary, rng)
     return new, seen, source, places, labels  # type: ignore[return-value]
@@ -203,16 +203,18 @@ def _labelled(plan: Plan) -> bool:
     return any(isinstance(n.transform, TokenMask) and n.transform.return_labels for n in plan.leaves)
 
 
-def _instructions(plan: Plan, strength: float) -> np.ndarray:
-    """Return a row of whole numbers for each leaf, as TokenOp in native/tokens.h."""
+def _instructions(plan: Plan, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a row of whole numbers for each leaf, as TokenOp in native/tokens.h, and the lengths they refer to."""
     if ("tokens", strength) not in plan.kept:
-        rows = []
+        rows, lengths = [], np.zeros(0, np.int64)
         for leaf in plan.leaves:
             assert isinstance(leaf.transform, Tokens)
-            rows.append((leaf.transform.code, *leaf.transform.scaled(strength), *leaf.transform.instruction()))
-        plan.kept["tokens", strength] = np.array(rows, np.int64)
-    ops: np.ndarray = plan.kept["tokens", strength]
-    return ops
+            own = *leaf.transform.scaled(strength), *leaf.transform.instruction()
+            rows.append((leaf.transform.code, *own, len(lengths), len(leaf.transform.lengths)))
+            lengths = np.append(lengths, leaf.transform.lengths)
+        plan.kept["tokens", strength] = np.array(rows, np.int64), lengths
+    found: tuple[np.ndarray, np.ndarray] = plan.kept["tokens", strength]
+    return found
 
 
 def _book(vocabulary: Vocabulary) -> np.ndarray:

@@ -233,7 +233,7 @@ static PyMethodDef methods[] = {
     {"text", native_text, METH_VARARGS,
      "text(texts, ops, strength, entry, index, occurrence, epoch, seed, codes, params, width, size, listed): edit strings."},
     {"tokens", native_tokens, METH_VARARGS,
-     "tokens(arrays, rows, length, ops, codes, params, width, size, book): edit rows of ids; -1, or a row that cannot be."},
+     "tokens(arrays, rows, length, ops, lengths, codes, params, width, size, book): edit rows of ids; -1, or a row that cannot be."},
     {"sets", native_sets, METH_NOARGS, "Return the names of the instruction sets that this machine has, best first."},
     {NULL, NULL, 0, NULL}};
 

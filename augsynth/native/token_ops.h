@@ -149,13 +149,13 @@ static void token_mask(Ids *row, const TokenOp *op) {
 
 /* Spans of k words in all, their lengths geometric, their places uniform among those where they do not overlap. */
 static void token_spans(Ids *row, const TokenOp *op) {
-    const int64_t k = smaller(token_count(row, op, 0), row->count), *over = (const int64_t *)(uintptr_t)op->lengths;
+    const int64_t k = smaller(token_count(row, op, 0), row->count), *over = row->lengths + op->lengths;
     Taken others = {{0}, -1, OTHERS}, values = {{0}, -1, VALUES};
     int64_t spans = 0;
     for (int64_t covered = 0; covered < k; covered += row->site[spans++]) {
         const int64_t word = token_word(row, &others, spans);
         int64_t length = 1;
-        for (int i = 0; i < op->longest - 1; i++) length += word >= over[i];
+        for (int i = 0; i < op->longer; i++) length += word >= over[i];
         row->site[spans] = (int)smaller(length, k - covered);
     }
     choose_some(row, row->count - k + spans, spans);

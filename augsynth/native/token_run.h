@@ -52,9 +52,9 @@ typedef struct { int64_t ids, mask, words, specials, source, place, labels; } To
 static inline int64_t *at_row(int64_t address, int64_t at) { return address ? (int64_t *)(uintptr_t)address + at : NULL; }
 
 /* Edit all rows; return -1, or the first one that has an id outside the vocabulary, or -2 without memory. */
-static int64_t run_tokens(const TokenArrays *a, int64_t rows, int length, const TokenOp *ops, const int64_t *codes,
+static int64_t run_tokens(const TokenArrays *a, int64_t rows, int length, const TokenOp *ops, const int64_t *lengths, const int64_t *codes,
                           const double *params, int width, int size, const TokenBook *book) {
-    Ids row = {.length = length, .book = book, .flags = (const uint8_t *)(uintptr_t)book->flags};
+    Ids row = {.length = length, .book = book, .lengths = lengths, .flags = (const uint8_t *)(uintptr_t)book->flags};
     row.ordinary = at_row(book->ordinary, 0), row.indptr = at_row(book->indptr, 0), row.indices = at_row(book->indices, 0);
     void *block = row_memory(&row, length);
     if (block == NULL) return -2;
@@ -76,18 +76,18 @@ static int64_t run_tokens(const TokenArrays *a, int64_t rows, int length, const 
     return fault;
 }
 
-/* tokens(arrays, rows, length, ops, codes, params, width, size, book): structs as bytes, a program's codes and params. */
+/* tokens(arrays, rows, length, ops, lengths, codes, params, width, size, book): structs as bytes, a program's codes and params. */
 static PyObject *native_tokens(PyObject *self, PyObject *args) {
-    Py_buffer arrays, ops, codes, params, book;
+    Py_buffer arrays, ops, lengths, codes, params, book;
     Py_ssize_t rows;
     int length, width, size;
-    if (!PyArg_ParseTuple(args, "y*niy*y*y*iiy*", &arrays, &rows, &length, &ops, &codes, &params, &width, &size, &book)) return NULL;
+    if (!PyArg_ParseTuple(args, "y*niy*y*y*y*iiy*", &arrays, &rows, &length, &ops, &lengths, &codes, &params, &width, &size, &book)) return NULL;
     int64_t fault;
     Py_BEGIN_ALLOW_THREADS
-    fault = run_tokens(arrays.buf, rows, length, ops.buf, codes.buf, params.buf, width, size, book.buf);
+    fault = run_tokens(arrays.buf, rows, length, ops.buf, lengths.buf, codes.buf, params.buf, width, size, book.buf);
     Py_END_ALLOW_THREADS
-    Py_buffer *held[] = {&arrays, &ops, &codes, &params, &book};
-    for (int i = 0; i < 5; i++) PyBuffer_Release(held[i]);
+    Py_buffer *held[] = {&arrays, &ops, &lengths, &codes, &params, &book};
+    for (int i = 0; i < 6; i++) PyBuffer_Release(held[i]);
     return fault == -2 ? PyErr_NoMemory() : PyLong_FromLongLong(fault);
 }
 

@@ -25,7 +25,7 @@ enum { FROM_SYNONYMS, FROM_MASK, FROM_VOCABULARY };
 #define NO_LABEL (-100)
 
 /* As Python lays them out, all int64. */
-typedef struct { int64_t code, low, high, fewest, most, choice, upto, beyond, lengths, longest; } TokenOp;
+typedef struct { int64_t code, low, high, fewest, most, choice, upto, beyond, lengths, longer; } TokenOp; /* lengths: the first of `longer` */
 typedef struct { int64_t flags, ordinary, indptr, indices, size, ordinaries, pad, mask, left; } TokenBook;
 
 typedef struct {
@@ -38,6 +38,7 @@ typedef struct {
     const uint8_t *flags;
     const int64_t *ordinary, *indptr, *indices;
     const TokenBook *book;
+    const int64_t *lengths;
 } Ids;
 
 typedef struct { uint32_t words[4]; int64_t block; uint32_t purpose; } Taken;

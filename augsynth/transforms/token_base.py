@@ -86,8 +86,13 @@ class Tokens(Leaf):
         return (n * share + (first << self.pairs) >> (24 + self.pairs)).clamp(least, None if most < 0 else most)
 
     def instruction(self) -> tuple[int, ...]:
-        """Return what the compiled engine needs besides code and counts: five whole numbers."""
-        return (0,) * 5
+        """Return what the compiled engine needs besides code and counts: three whole numbers, see native/tokens.h."""
+        return 0, 0, 0
+
+    @property
+    def lengths(self) -> Array:
+        """Where words drawn for the length of a span pass to the next length, int64; nothing where there are none."""
+        return np.zeros(0, np.int64)
 
     @cached_property
     def widths(self) -> Mapping[int, int]:

@@ -73,8 +73,7 @@ class TokenMask(Tokens):
         return SPANS if self.style == "span" else MASK
 
     @cached_property
-    def thresholds(self) -> Array:
-        """Where words drawn for a length pass to the next one, `(max_length - 1,)` int64."""
+    def lengths(self) -> Array:  # type: ignore[override]
         survival = (1 - 1 / self.mean_length) ** np.arange(1, self.max_length)
         return np.round((1 - survival) * 2.0**32).astype(np.int64)
 
@@ -84,7 +83,7 @@ class TokenMask(Tokens):
         return upto, min(upto + round(self.random_share * 2**32), 2**32)
 
     def instruction(self) -> tuple[int, ...]:
-        return (int(self.return_labels), *self._limits, self.thresholds.ctypes.data, self.max_length)
+        return (int(self.return_labels), *self._limits)
 
     @cached_property
     def widths(self) -> Mapping[int, int]:
@@ -116,7 +115,7 @@ class TokenMask(Tokens):
         Returns for each position the column of its span, K for none, and where that span starts.
         """
         width, length, column = places.shape[1], len(rows.at), numbered(places)
-        over = torch.from_numpy(self.thresholds).to(places.device, non_blocking=True)
+        over = torch.from_numpy(self.lengths).to(places.device, non_blocking=True)
         extent = 1 + (others[..., None] >= over).sum(-1)
         before = extent.cumsum(1) - extent
         extent = extent.minimum(k - before).clamp(0)

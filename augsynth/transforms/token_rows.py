@@ -42,7 +42,7 @@ class Rows:
     """Rows of ids while they are edited, all `(B, L)` int64; the content of a row stands in [low, high), `(B, 1)`.
 
     kinds: what may be edited, FIRST of a word or what GOES_ON, FIXED else. source: where each token was at first, -1
-    for a new one; place: likewise, of what belongs to the place and not to the token. labels: of a masked language model.
+    for a new one; place: likewise, of what belongs to the place and not to the token. labels: what was masked.
     """
 
     vocabulary: Vocabulary
@@ -110,7 +110,9 @@ class Rows:
         place = torch.where(seat < 0, -1, self.place.gather(1, seat.clamp(0)))
         outside = ((self.at < self.low) | (self.at >= self.high)) & ((self.at < low) | (self.at >= high))
         arrays["place"] = place
-        kept = {name: torch.where(outside, getattr(self, name), array) for name, array in arrays.items()}
+        kept: dict[str, Any] = {
+            name: torch.where(outside, getattr(self, name), array) for name, array in arrays.items()
+        }
         return replace(self, **kept, low=low, high=high)
 
 
@@ -153,7 +155,7 @@ def drawn(key: Array, purposes: list[tuple[int, int]], device: torch.device) -> 
 
 
 def choose(n: Tensor, k: Tensor, words: Tensor, width: int) -> Tensor:
-    """Return `(B, K)` different numbers in [0, n), n `(B, 1)` at most `width`, by words `(B, K)`; `width` from column k on.
+    """Return `(B, K)` different numbers in [0, n), n `(B, 1)`, by words `(B, K)`; `width` from column k on.
 
     Floyd's algorithm, doi:10.1145/30401.315746, all columns at once. Column c draws from [0, n - k + c] and takes the
     last of these where its draw is taken: by a column before with the same draw, or by the one whose last it is, if

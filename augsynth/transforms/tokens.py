@@ -150,7 +150,7 @@ class TokenInsert(Tokens):
             self.fail("vocabulary", "one with a mask token")
 
     def instruction(self) -> tuple[int, ...]:
-        return (SOURCES.index(self.source), 0, 0, 0, 0)
+        return SOURCES.index(self.source), 0, 0
 
     @cached_property
     def widths(self) -> Mapping[int, int]:
