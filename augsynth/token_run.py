@@ -67,6 +67,19 @@ def augment_tokens(
     return result
 
 
+def token_engine() -> str:
+    """Name what runs on the CPU and elsewhere."""
+    return "torch" if kernel is None else "native on CPU, torch elsewhere"
+
+
+def rows_of(batch: Any) -> int:
+    """Return how many rows of "input_ids" a batch has. Raises TypeError where it has none."""
+    if not isinstance(batch, Mapping) or "input_ids" not in batch:
+        names = f"the keys {', '.join(map(str, batch))}" if isinstance(batch, Mapping) else type(batch).__name__
+        raise TypeError(f'a batch of tokens is a mapping with "input_ids", got {names}')
+    return len(batch["input_ids"])
+
+
 def vocabulary_of(plan: Plan) -> Vocabulary:
     """Return the vocabulary of a plan's transforms. Raises ValueError where one has none, or another."""
     if "vocabulary" not in plan.kept:
@@ -85,9 +98,7 @@ def vocabulary_of(plan: Plan) -> Vocabulary:
 
 
 def _ids(batch: Mapping[str, Any], rng: Rng) -> Tensor:
-    if not isinstance(batch, Mapping) or "input_ids" not in batch:
-        names = f"the keys {', '.join(map(str, batch))}" if isinstance(batch, Mapping) else type(batch).__name__
-        raise TypeError(f'a batch of tokens is a mapping with "input_ids", got {names}')
+    rows_of(batch)
     ids = batch["input_ids"]
     if not isinstance(ids, Tensor) or ids.dtype.is_floating_point or ids.dtype in (torch.bool, torch.complex64):
         what = str(ids.dtype) if isinstance(ids, Tensor) else type(ids).__name__

@@ -20,12 +20,13 @@ Features = list[dict[str, Any]]
 class TokenCollator:
     """Turn tokenized samples into an augmented batch: a `data_collator` of Hugging Face's Trainer, or any `collate_fn`.
 
-    transforms: of tokens, a list or a mapping of names; those without a vocabulary get the tokenizer's, with the synonyms
-    of `lexicon`. collator: pads, by default transformers.DataCollatorWithPadding; word_ids and index of the samples are
-    kept from it, and from the batch. seed: 0 to 2**32 - 1. follow, strength: see `augsynth.token_run.augment_tokens`.
-
-    A sample with an "index" is keyed by (seed, epoch, index): its epoch is that of a `KeyedIndex`, else the last one given
-    to `set_epoch`, in the process that collates. Without, a fresh key is drawn from torch's global generator.
+    transforms: of tokens, a list or a mapping of names; those without a vocabulary get the tokenizer's, with the
+    synonyms of `lexicon`. collator: pads, by default transformers.DataCollatorWithPadding. follow, strength: see
+    `augment_tokens`.
+    A sample's "word_ids" and "index" are used here and go no further; the Trainer drops them, unless it has
+    remove_unused_columns=False. An index keys a sample by (seed, epoch, index), where the epoch is that of a
+    `KeyedIndex`, else the last one given to `set_epoch` in the process that collates. Without an index, a fresh key is
+    drawn from torch's global generator.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ import torch
 
 from augsynth.batch import IMAGE_KEYS, Path, describe, get_image, set_image
 from augsynth.rng import Rng
+from augsynth.token_run import rows_of
 
 if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
@@ -22,8 +23,8 @@ class AugmentOnDevice(pl.Callback):
 
     For trainers of pytorch_lightning and of lightning.pytorch alike.
 
-    pipeline: applied to the batch's `(B, C, H, W)` tensor. Send uint8 and let the pipeline normalize: a quarter of
-    the bytes cross the bus.
+    pipeline: applied to the batch's `(B, C, H, W)` tensor, or, where it is one of tokens, to the batch itself. Send
+    uint8 and let the pipeline normalize: a quarter of the bytes cross the bus.
     key: position, field or dict key of that tensor, where a batch (tuple, list, dict, named tuple) has several.
     index: likewise, of the samples' indices `(B,)` int64; by default the entry called "index", if there is one.
 
@@ -55,6 +56,8 @@ class AugmentOnDevice(pl.Callback):
 
     def augment(self, batch: Any, trainer: Any) -> Any:
         """Return the batch with its images augmented; same structure, nothing is changed in place."""
+        if getattr(self.pipeline, "token_plan", None) is not None:
+            return self.pipeline.tokens(batch, self._rng(batch, rows_of(batch), trainer))
         rules = self.pipeline.rules
         path = _find_images(batch, rules.image if self.key is None else self.key)
         images = get_image(batch, path)

@@ -1,4 +1,4 @@
-"""The transforms. `REGISTRY` has those of images by name (torchvision v2's names and arguments), `TEXTS` of strings."""
+"""The transforms. `REGISTRY` has those of images by name, as torchvision v2; `TEXTS` of strings, `TOKENS` of ids."""
 
 from augsynth.transforms import (
     blur,
@@ -18,6 +18,8 @@ from augsynth.transforms import (
     resize,
     sharpen,
     text,
+    token_masks,
+    tokens,
     tone,
     turns,
     weather,
@@ -40,6 +42,8 @@ from augsynth.transforms.policy import *  # noqa: F403
 from augsynth.transforms.resize import *  # noqa: F403
 from augsynth.transforms.sharpen import *  # noqa: F403
 from augsynth.transforms.text import *  # noqa: F403
+from augsynth.transforms.token_masks import *  # noqa: F403
+from augsynth.transforms.tokens import *  # noqa: F403
 from augsynth.transforms.tone import *  # noqa: F403
 from augsynth.transforms.turns import *  # noqa: F403
 from augsynth.transforms.weather import *  # noqa: F403
@@ -67,5 +71,8 @@ _FAMILIES = (
 REGISTRY: dict[str, type[Transform]] = {name: getattr(family, name) for family in _FAMILIES for name in family.__all__}
 _WRITTEN = (text, letters)
 TEXTS: dict[str, type[Transform]] = {name: getattr(family, name) for family in _WRITTEN for name in family.__all__}
+TOKENS: dict[str, type[Transform]] = {
+    name: getattr(family, name) for family in (tokens, token_masks) for name in family.__all__
+}
 
-__all__ = ["REGISTRY", "TEXTS", "Transform", *REGISTRY, *TEXTS]
+__all__ = ["REGISTRY", "TEXTS", "TOKENS", "Transform", *REGISTRY, *TEXTS, *TOKENS]

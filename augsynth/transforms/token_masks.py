@@ -73,7 +73,7 @@ class TokenMask(Tokens):
         return SPANS if self.style == "span" else MASK
 
     @cached_property
-    def lengths(self) -> Array:  # type: ignore[override]
+    def lengths(self) -> Array:
         survival = (1 - 1 / self.mean_length) ** np.arange(1, self.max_length)
         return np.round((1 - survival) * 2.0**32).astype(np.int64)
 
