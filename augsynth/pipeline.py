@@ -289,6 +289,12 @@ class Pipeline:
         rules = self.rules if keys is None else replace(self.rules, keys=keys)
         return edit_samples(self.text_plan, samples, rng, strength, rules, None if self.pictures else key)
 
+    def write_batch(self, batch: Any, rng_of: Callable[[int], Rng], key: Any = None) -> Any:
+        """Edit the texts of a batch, a list of strings somewhere in it; rng_of gives the keys of so many."""
+        assert self.text_plan is not None
+        self._check_learned()
+        return edit_data(self.text_plan, batch, rng_of, 1.0, self.rules, None if self.pictures else key)
+
     def _check_learned(self) -> None:
         if "unlearned" not in self.text_plan.kept:  # type: ignore[union-attr]
             names = [name for name, transform in self.transforms.items() if is_unlearned(transform)]

@@ -118,7 +118,7 @@ def draw(pipeline: Pipeline, image: Image, *, columns: int = 6, seed: int = 0) -
             (layout.margin, top - layout.row_gap // 2, layout.width - layout.margin, top - layout.row_gap // 2), LINE
         )
         _label(pen, layout, top, name, transform)
-        alone = replace(whole, transforms={name: _always(transform)})
+        alone = replace(whole, transforms={name: always(transform)})
         for number, picture in enumerate(_draws(alone, image, seed, columns)):
             _paste(canvas, picture, layout.column(number), top, layout.tile, scale)
     return canvas
@@ -151,7 +151,7 @@ def parts(size: tuple[int, int]) -> Pipeline:
     return Pipeline({"crop": RandomResizedCrop(size, scale=(0.15, 0.35), ratio=(0.9, 1.1))})
 
 
-def _always(transform: Transform) -> Transform:
+def always(transform: Transform) -> Transform:
     """Return the transform with p = 1, so that every draw shows it; one that draws nothing else keeps its p."""
     if is_dataclass(transform) and any(f.name == "p" for f in fields(transform)) and type(transform).draws:
         return replace(transform, p=1.0)
@@ -183,7 +183,7 @@ def arguments(transform: Transform) -> str:
     for field in fields(transform):
         value = getattr(transform, field.name)
         if field.name == "p" or field.default is MISSING or value != field.default:
-            note = " (here always)" if field.name == "p" and value != _always(transform).p else ""
+            note = " (here always)" if field.name == "p" and value != always(transform).p else ""
             changed.append(f"{field.name}={_short(value)}{note}")
     return ", ".join(changed)
 

@@ -126,12 +126,14 @@ def size_of(data: Any, key: Any, rules: Rules) -> int | None:
     """Return how many samples a batch around lists of strings holds; None where data is one sample."""
     if not _is_container(data):
         return None
+    unclear: TypeError | None = None
     for batched in (False, True):
         try:
             places = find_texts(data, key, rules, batched)
-        except TypeError:
+        except TypeError as error:
             if batched:
-                raise
+                raise unclear or error from None
+            unclear = error
             continue
         value = get_entry(data, (places[0].path,))
         if places[0].in_words:

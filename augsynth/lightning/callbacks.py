@@ -23,8 +23,9 @@ class AugmentOnDevice(pl.Callback):
 
     For trainers of pytorch_lightning and of lightning.pytorch alike.
 
-    pipeline: applied to the batch's `(B, C, H, W)` tensor, or, where it is one of tokens, to the batch itself. Send
-    uint8 and let the pipeline normalize: a quarter of the bytes cross the bus.
+    pipeline: applied to the batch's `(B, C, H, W)` tensor. Send uint8 and let the pipeline normalize: a quarter of
+    the bytes cross the bus. Or to its texts, a list of strings: models that edit text run here and not in
+    workers. Or, where it is one of tokens, to the batch itself, a mapping with "input_ids".
     key: position, field or dict key of that tensor, where a batch (tuple, list, dict, named tuple) has several.
     index: likewise, of the samples' indices `(B,)` int64; by default the entry called "index", if there is one.
 
@@ -55,10 +56,14 @@ class AugmentOnDevice(pl.Callback):
         self._release()
 
     def augment(self, batch: Any, trainer: Any) -> Any:
-        """Return the batch with its images augmented; same structure, nothing is changed in place."""
+        """Return the batch with its images, texts or tokens augmented; same structure, nothing is changed in place."""
         if getattr(self.pipeline, "token_plan", None) is not None:
             return self.pipeline.tokens(batch, self._rng(batch, rows_of(batch), trainer))
         rules = self.pipeline.rules
+        if getattr(self.pipeline, "text_plan", None) is not None:
+            batch = self._write(batch, trainer)
+            if not self.pipeline.pictures:
+                return batch
         path = _find_images(batch, rules.image if self.key is None else self.key)
         images = get_image(batch, path)
         rng = self._rng(batch, len(images), trainer)
@@ -75,6 +80,15 @@ class AugmentOnDevice(pl.Callback):
                 )
         batch = set_image(batch, path, result)
         return batch if targets is None else targets.put(0, batch, True)
+
+    def _write(self, batch: Any, trainer: Any) -> Any:
+        """Edit the texts of a batch, here in the main process, where models may run."""
+        key = None if self.pipeline.pictures else self.key
+
+        def rng_of(size: int) -> Rng:
+            return self._rng(batch, size, trainer)
+
+        return self.pipeline.write_batch(batch, rng_of, key)
 
     def _release(self) -> None:
         if self._hook is not None:

@@ -202,10 +202,17 @@ static void text_shield(Text *text) {
             for (int at = text->words[i].start; at < text->words[i].end; at++) text->flags[at] |= HELD;
 }
 
+/* Tell whether nothing there is held or edited, and nothing was inserted between. */
 static int is_free(const Text *text, int start, int end, int mask) {
     for (int at = start; at < end; at++)
-        if (text->flags[at] & mask) return 0;
+        if (text->flags[at] & mask || (at > start && text->flags[at] & OPENED)) return 0;
     return 1;
+}
+
+static int is_held(const Text *text, int start, int end, int mask) {
+    for (int at = start; at < end; at++)
+        if (text->flags[at] & mask) return 1;
+    return 0;
 }
 
 static int is_simple(const Text *text, int at) {
@@ -254,6 +261,7 @@ static PyObject *text_splice(Text *text) {
     int at = 0;
     for (int i = 0; i < text->edit_count; i++) {
         const Edit *edit = &text->edits[i];
+        if (edit->start < at) return PyErr_Format(PyExc_RuntimeError, "edits overlap");
         memcpy(to, text->signs + at, (edit->start - at) * sizeof *to), to += edit->start - at;
         if (edit->from >= 0) memcpy(to, text->signs + edit->from, (edit->to - edit->from) * sizeof *to), to += edit->to - edit->from;
         else if (edit->text) {

@@ -122,10 +122,9 @@ static int delete_words(Text *text, const Op *op, Stream *stream, double strengt
     choose_of(text, stream, text->site_count, k);
     for (int i = 0; i < k; i++) {
         int start = text->sites[text->picked[i]].start, end = text->sites[text->picked[i]].end;
-        if (space_at(text, end) && space_at(text, start - 1)) {
-            if (end < text->size) end += is_free(text, end, end + 1, mask);
-            else if (start) start -= is_free(text, start - 1, start, mask);
-        } else if (start && space_at(text, start - 1) && space_at(text, end + 1)) start -= is_free(text, start - 1, start, mask);
+        const int before = space_at(text, start - 1), after = space_at(text, end);
+        if (start && before && (after || space_at(text, end + 1)) && is_free(text, start - 1, end, mask)) start--;
+        else if (end < text->size && before && after && is_free(text, start, end + 1, mask)) end++;
         if (text_edit(text, start, end, NULL, 0, -1, -1) < 0) return -1;
     }
     return 0;
@@ -257,7 +256,7 @@ static int find_letters(Text *text, const Op *op, int mask) {
     text->site_count = 0;
     for (int i = 0; i < text->word_count; i++) {
         const Stretch word = text->words[i];
-        if (word.end - word.start < op->min_length || !is_free(text, word.start, word.end, mask & ~EDITED)) continue;
+        if (word.end - word.start < op->min_length || is_held(text, word.start, word.end, mask & ~EDITED)) continue;
         for (int at = word.start; at < word.end; at++)
             if (is_simple(text, at)) text->sites[text->site_count++] = (Site){at, word.end, 0, word.start, NULL};
     }

@@ -36,7 +36,7 @@ class Document:
         self.classes = classes_of(text)
         self.edits: list[Edit] = []
         self._edited = bytearray(len(text))
-        self._gaps: set[int] = set()
+        self._opened = bytearray(len(text) + 1)
         self._held: bytes = bytes(len(text))
         if not text.isascii() and (lone := re.search("[\ud800-\udfff]", text)):
             raise ValueError(f"character {lone.start()} is a lone surrogate, {lone.group()!a}, which is no text")
@@ -85,8 +85,9 @@ class Document:
         return self.text[start:end].lower().replace("\u2019", "'")
 
     def free(self, start: int, end: int) -> bool:
-        """Tell whether nothing in [start, end) is held or edited."""
-        return not any(self._held[start:end]) and not any(self._edited[start:end])
+        """Tell whether nothing in [start, end) is held or edited, and nothing was inserted between."""
+        touched = any(self._edited[start:end]) or any(self._opened[start + 1 : end])
+        return not touched and not any(self._held[start:end])
 
     def unheld(self, start: int, end: int) -> bool:
         """Tell whether nothing in [start, end) is held; it may be edited."""
@@ -108,7 +109,7 @@ class Document:
 
     def open(self, at: int) -> bool:
         """Tell whether something may be inserted before the character at `at`, which starts a word that is free."""
-        return at not in self._gaps
+        return not self._opened[at]
 
     def replace(self, start: int, end: int, text: str, origin: tuple[int, int] | None = None) -> None:
         """Put `text` in the place of [start, end)."""
@@ -118,7 +119,7 @@ class Document:
     def insert(self, at: int, text: str) -> None:
         """Put `text` before the character at `at`."""
         self.edits.append(Edit(at, at, text))
-        self._gaps.add(at)
+        self._opened[at] = 1
 
     def exchange(self, first: tuple[int, int], second: tuple[int, int]) -> None:
         """Let two stretches change places."""

@@ -168,21 +168,15 @@ def word_starts(words: Mapping[str, int]) -> dict[str, int]:
 
 
 def _synonyms(words: Mapping[str, int], size: int, lexicon: Any, max_senses: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return indptr `(size + 1,)` and indices, int64; words in title case or capitals get those of the plain word."""
-    rows: dict[int, list[int]] = {}
-    if lexicon is not None:
-        # Numbered from 0 without a gap, whatever the lexicon makes of ids.
-        plain = [word for word in words if word == word.lower()]
-        found, columns = (
-            np.asarray(part) for part in lexicon.to_csr({word: i for i, word in enumerate(plain)}, max_senses)
-        )
-        others = {word: [plain[j] for j in columns[found[i] : found[i + 1]]] for i, word in enumerate(plain)}
-        for word, token in words.items():
-            cased = next((case for case in (str.lower, str.title, str.upper) if case(word) == word), None)
-            given = others.get(word.lower(), []) if cased else []
-            rows[token] = [words[cased(other)] for other in given if cased and cased(other) in words]
-    lengths = np.zeros(size + 1, np.int64)
-    for token, row in rows.items():
-        lengths[token + 1] = len(row)
-    indices = [other for token in sorted(rows) for other in rows[token]]
-    return np.cumsum(lengths), np.array(indices, np.int64)
+    """Return indptr `(size + 1,)` and indices, int64, for whole words and their ids."""
+    if lexicon is None:
+        return np.zeros(size + 1, np.int64), np.zeros(0, np.int64)
+    # Without signs of where a word starts, and numbered without a gap, a lexicon need not know tokenizers.
+    ids = np.array(list(words.values()), np.int64)
+    numbered = {word: number for number, word in enumerate(words)}
+    found, columns = (np.asarray(part).astype(np.int64) for part in lexicon.to_csr(numbered, max_senses))
+    lengths = np.zeros(size, np.int64)
+    lengths[ids] = np.diff(found)
+    order = np.argsort(ids, kind="stable")
+    rows = [ids[columns[found[number] : found[number + 1]]] for number in order.tolist()]
+    return np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([np.zeros(0, np.int64), *rows])

@@ -117,12 +117,12 @@ def learned(transform: Transform, words: tuple[str, ...]) -> Transform:
     if isinstance(transform, Text) and transform.unlearned:
         entries = transform.protect if isinstance(transform.protect, tuple) else (transform.protect,)
         # The word "labels" would stand for all of them once more.
-        found = (rf"re:(?i)\b{LABELS}\b" if word == LABELS else word for word in words)
+        found = (rf"re:\b[Ll]{LABELS[1:]}\b" if word == LABELS else word for word in words)
         return replace(transform, protect=(*(e for e in entries if e != LABELS), *found) or True)
     parts = transform.parts()
     if not any(is_unlearned(part) for part in parts.values()):
         return transform
-    return replace(transform, transforms={name: learned(part, words) for name, part in parts.items()})  # type: ignore[type-var,call-arg]
+    return replace(transform, transforms={name: learned(part, words) for name, part in parts.items()})  # type: ignore[type-var]
 
 
 def is_unlearned(transform: Transform) -> bool:
@@ -174,7 +174,7 @@ class Synonyms(Lookup):
     """
 
     lexicon: Any = None
-    max_senses: int = 1
+    max_senses: int = 2
 
     def validate(self) -> None:
         if not (_whole(self.max_senses) and self.max_senses >= 1):
@@ -241,13 +241,12 @@ class RandomDeletion(Text):
         k = min(self.count(words, stream, strength), len(sites), max(words - 1, 0))
         for i in stream.choose(len(sites), k):
             start, end = sites[i]
-            if document.is_space(end) and document.is_space(start - 1):
-                if end < len(document.text):
-                    end += document.free(end, end + 1)
-                elif start:
-                    start -= document.free(start - 1, start)
-            elif start and document.is_space(start - 1) and document.is_space(end + 1):
-                start -= document.free(start - 1, start)  # "a good day." to "a good."
+            before, after = document.is_space(start - 1), document.is_space(end)
+            # "a good day." becomes "a good.", but "a well-known day" has no space for "well" to take along.
+            if start and before and (after or document.is_space(end + 1)) and document.free(start - 1, end):
+                start -= 1
+            elif end < len(document.text) and before and after and document.free(start, end + 1):
+                end += 1
             document.replace(start, end, "")
 
     def instruction(self) -> tuple[Any, ...]:
