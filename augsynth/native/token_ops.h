@@ -150,7 +150,7 @@ static void token_mask(Ids *row, const TokenOp *op) {
 /* Spans of k words in all, their lengths geometric, their places uniform among those where they do not overlap. */
 static void token_spans(Ids *row, const TokenOp *op) {
     const int64_t k = smaller(token_count(row, op, 0), row->count), *over = row->lengths + op->lengths;
-    Taken others = {{0}, -1, OTHERS}, values = {{0}, -1, VALUES};
+    Taken control = {{0}, -1, CONTROL}, others = {{0}, -1, OTHERS}, values = {{0}, -1, VALUES};
     int64_t spans = 0;
     for (int64_t covered = 0; covered < k; covered += row->site[spans++]) {
         const int64_t word = token_word(row, &others, spans);
@@ -161,9 +161,12 @@ static void token_spans(Ids *row, const TokenOp *op) {
     choose_some(row, row->count - k + spans, spans);
     for (int64_t c = 0; c < spans; c++) row->ranked[c] = row->chosen[c];
     sort_ranks(row->ranked, spans);
-    for (int64_t c = 0, shift = 0; c < spans; shift += row->site[c++] - 1) {
-        const int first = (int)(row->ranked[c] + shift);
-        for (int i = first; i < first + row->site[c]; i++) mask_tokens(row, op, &values, c, row->start[first], i);
+    /* The last length drawn is cut short: it may stand anywhere. */
+    const int64_t turn = below(token_word(row, &control, 2), spans);
+    for (int64_t c = 0, shift = 0; c < spans; c++) {
+        const int first = (int)(row->ranked[c] + shift), length = row->site[(c + turn) % spans];
+        shift += length - 1;
+        for (int i = first; i < first + length; i++) mask_tokens(row, op, &values, c, row->start[first], i);
     }
 }
 

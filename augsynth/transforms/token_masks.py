@@ -91,7 +91,7 @@ class TokenMask(Tokens):
 
     def edit(self, rows: Rows, k: Tensor, words: list[Tensor]) -> Rows:
         if self.style == "span":
-            column, origin = self._spans(rows, k.minimum(rows.words.count), words[1], words[3])
+            column, origin = self._spans(rows, k.minimum(rows.words.count), words)
         else:
             column = columns(rows, choose(rows.words.count, k.minimum(rows.words.count), words[1], len(rows.at)))
             origin = rows.words.start.gather(1, rows.words.number.clamp(0))
@@ -109,17 +109,21 @@ class TokenMask(Tokens):
         )
         return replace(rows, ids=torch.where(hit, new, rows.ids), labels=labels)
 
-    def _spans(self, rows: Rows, k: Tensor, places: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    def _spans(self, rows: Rows, k: Tensor, words: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Lay spans of k words in all, uniform among the ways in which they do not overlap.
 
         Returns for each position the column of its span, K for none, and where that span starts.
         """
+        control, places, _, others = words
         width, length, column = places.shape[1], len(rows.at), numbered(places)
         over = torch.from_numpy(self.lengths).to(places.device, non_blocking=True)
         extent = 1 + (others[..., None] >= over).sum(-1)
         before = extent.cumsum(1) - extent
         extent = extent.minimum(k - before).clamp(0)
         count = (extent > 0).sum(1, keepdim=True)
+        # The last length drawn is cut short: it may stand anywhere.
+        turn = (control[:, 2:3] * count) >> 32
+        extent = torch.where(column < count, extent.gather(1, (column + turn) % count.clamp(1)), 0)
         slot = choose(rows.words.count - k + count, count, places, length).sort(1).values
         first = torch.where(column < count, slot + (extent - 1).cumsum(1) - (extent - 1), length)
         span = torch.searchsorted(first, rows.words.number.contiguous(), right=True) - 1
