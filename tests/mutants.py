@@ -28,6 +28,7 @@ from faults_gallery import MUTANTS as GALLERY
 from faults_mix import MUTANTS as MIX
 from faults_native import MUTANTS as NATIVE
 from faults_targets import MUTANTS as TARGETS
+from faults_tokens import MUTANTS as TOKENS
 from faults_tones import MUTANTS as TONES
 from faults_triton import MUTANTS as TRITON
 
@@ -35,7 +36,7 @@ TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
-MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *NATIVE, *TRITON]
+MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *NATIVE, *TRITON, *TOKENS]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

@@ -88,7 +88,8 @@ class Vocabulary:
         max_senses: int,
     ) -> Vocabulary:
         size = max([*words.values(), pad], default=0) + 1
-        ids = {token: i for token, i in words.items() if i not in special and i != unk}
+        ordered = sorted(words.items(), key=lambda item: item[1])  # tokenizers give them in any order
+        ids = {token: i for token, i in ordered if i not in special and i != unk}
         surfaces = word_starts(ids)
         flags = np.zeros(size, np.uint8)
         flags[sorted(special)] |= SPECIAL
