@@ -2,8 +2,9 @@
 
 Batches of random ids over a vocabulary of BERT's size (30,522 tokens; a fifth of them go on with a word, half of the
 words have synonyms), full rows with a special token at both ends, so that no position is padding, but for insertion,
-which finds an eighth of them empty; rate 0.1, for masks 0.15. "native" is the compiled engine, "tensors" what runs where
-there is none, and on devices. "a copy" makes new tensors of ids and mask, which is what any path costs at least. Clock and rounds are those of `protocol.py`.
+which finds an eighth of them empty; rate 0.1, for masks 0.15. "native" is the compiled engine, "tensors" what runs
+where there is none, and on devices. "a copy" makes new tensors of ids and mask, which is what any path costs at least.
+Clock and rounds are those of `protocol.py`.
 
     python benchmarks/text_tokens.py [--rounds N] [--json FILE]
 """
