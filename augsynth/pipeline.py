@@ -29,10 +29,12 @@ from augsynth.targets import Targets, rules_of
 from augsynth.text.label_words import label_words
 from augsynth.text_run import text_engine
 from augsynth.texts import TextPlan, edit_data, edit_samples
+from augsynth.token_run import augment_tokens, rows_of, token_engine
 from augsynth.transforms.base import Leaf, is_range, named
 from augsynth.transforms.mix import BATCHES, Mix
 from augsynth.transforms.text import is_unlearned, is_written, learned
 from augsynth.transforms.textmix import text_mix_of
+from augsynth.transforms.token_base import is_tokens
 
 if TYPE_CHECKING:
     from augsynth.engines.triton_graph import Graphed
@@ -100,19 +102,25 @@ class Pipeline:
         if not (is_range(self.value_range) and self.value_range[0] < self.value_range[1]):
             raise ValueError(f"Pipeline: value_range={self.value_range} is not (black, white), two ascending numbers")
         Rng.of(self.seed, 0)
-        text_mix = text_mix_of(self.transforms)
-        written = {name: t for name, t in self.transforms.items() if name != text_mix and is_written(name, t)}
-        plan = Plan.of({name: t for name, t in self.transforms.items() if name != text_mix and name not in written})
+        of_ids = [name for name, t in self.transforms.items() if is_tokens(name, t)]
+        if of_ids and len(of_ids) != len(self.transforms):
+            raise ValueError(f"Pipeline: {of_ids[0]} is for token ids; the others need a pipeline of their own")
+        others = {} if of_ids else self.transforms
+        text_mix = text_mix_of(others)
+        written = {name: t for name, t in others.items() if name != text_mix and is_written(name, t)}
+        plan = Plan.of({name: t for name, t in others.items() if name != text_mix and name not in written})
         if plan.normalize is not None and self.dtype == torch.uint8:
             raise ValueError("Pipeline: dtype=torch.uint8 cannot hold what Normalize makes; leave one of them out")
         object.__setattr__(self, "plan", plan)
         object.__setattr__(self, "text_plan", Plan.of(written) if written or text_mix else None)
         object.__setattr__(self, "text_mix", text_mix)
+        object.__setattr__(self, "token_plan", Plan.of(self.transforms) if of_ids else None)
         object.__setattr__(self, "rules", rules_of(self, plan))
 
     plan: Plan = field(init=False)  # of the transforms of images, compiled in __post_init__
     text_plan: Plan | None = field(init=False)
     text_mix: str | None = field(init=False)  # the name of the transform that mixes texts, which comes last of them
+    token_plan: Plan | None = field(init=False)
     rules: Rules = field(init=False)
 
     def __eq__(self, other: object) -> bool:
@@ -159,8 +167,11 @@ class Pipeline:
         Raises TypeError or ValueError naming the sample for what is not a valid image or target.
 
         Where there are transforms of text, the same holds of strings; key may name several texts of a sample, and spans
-        and word labels beside them are kept in line: see `augsynth.texts.find_texts`.
+        and word labels beside them are kept in line: see `augsynth.texts.find_texts`. Transforms of tokens take a batch
+        with "input_ids": see `augsynth.token_run.augment_tokens`.
         """
+        if self.token_plan is not None:
+            return self.tokens(data, self._rng(rows_of(data), index, epoch, occurrence), float(strength))
         if self.text_plan is not None:
             self._check_learned()
             rules = self.rules if keys is None else replace(self.rules, keys=keys)
@@ -230,6 +241,8 @@ class Pipeline:
 
             engine += f", graphed: draws on the {draws_on(self.plan, self.fuse)}"
         keys = "keys from torch's generator unless ag.loader or index= brings them"
+        if self.token_plan is not None:
+            return f"{describe_runs(self.token_plan, True)} (engine {token_engine()}, {keys})"
         runs = f"{describe_runs(self.plan, self.fuse)} (engine {engine}, {self.color} color, {keys})"
         if self.text_plan is None:
             return runs
@@ -262,6 +275,12 @@ class Pipeline:
         from augsynth.engines.triton_graph import Graphed
 
         return Graphed(self, images.detach().as_subclass(torch.Tensor), masks, keypoints, strength)
+
+    def tokens(self, batch: Any, rng: Rng, strength: float = 1.0) -> dict[str, Any]:
+        """Augment a mapping with "input_ids" `(B, L)` under the keys of `rng`: see `augsynth.token_run`."""
+        if self.token_plan is None:
+            raise TypeError("Pipeline: it has no transform of tokens")
+        return augment_tokens(self.token_plan, batch, rng, strength)
 
     @property
     def pictures(self) -> bool:

@@ -350,7 +350,7 @@ def describe_runs(plan: Plan, fuse: bool) -> str:
         leaf = node.transform if isinstance(node.transform, Geometric) else None
         border = leaf.border if leaf else None
         last = runs[-1] if runs else None
-        joins = fuse and last is not None and word in (Geometric.word, Color.word, "text") and last[0] == word
+        joins = fuse and last is not None and word in (Geometric.word, Color.word, "text", "tokens") and last[0] == word
         joins = joins and not (leaf is not None and leaf.opens_run)
         if joins and last is not None and not (border and last[2] and border != last[2]):
             last[1].append(node.name)

@@ -34,7 +34,7 @@ MUTANTS = [
     ),
     Mutant(
         "pieces of words proposed",
-        "text/vocabulary.py",
+        "text/whole_words.py",
         "if not token.startswith(mark):",
         "if False:",
         _contextual("byte_level_vocabularies_are_read"),
@@ -76,7 +76,7 @@ MUTANTS = [
     ),
     Mutant(
         "special tokens proposed",
-        "text/vocabulary.py",
+        "text/whole_words.py",
         "if i not in special:",
         "if i:",
         _contextual("a_special_token_that_looks_like_a_word_is_not_proposed"),

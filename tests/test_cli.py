@@ -73,14 +73,17 @@ def test_an_unknown_command_names_the_valid_ones(call):
 def test_each_command_explains_itself_and_shows_its_configuration(call, command):
     code, out, _ = call(command, "--help")
     assert code == 0
-    assert "augment: light, none, standard, strong" in out
+    assert "augment: aeda, eda, light, none, standard, strong, text_light, typos" in out
     code, out, _ = call(command, "--cfg", "job")
     assert code == 0
     assert "augsynth.transforms.RandomAffine" in out
 
 
 WRONG = [
-    (["compare", "augment=strog"], "no option 'strog' in group 'augment'; did you mean 'strong'? Valid: light, none"),
+    (
+        ["compare", "augment=strog"],
+        "no option 'strog' in group 'augment'; did you mean 'strong'? Valid: aeda, eda, light, none",
+    ),
     (["compare", "stps=3"], "there is no key 'stps'; did you mean 'steps'? Valid: data, augment"),
     (["compare", "agument=strong"], "did you mean 'augment'"),
     (["compare", "experimnt=quick"], "did you mean 'experiment'"),

@@ -49,7 +49,7 @@ def test_overrides_change_one_argument_or_drop_a_transform():
 
 
 def test_a_wrong_name_lists_the_valid_ones():
-    with pytest.raises(ConfigError, match=r"did you mean .strong.. Valid: light, none, standard, strong"):
+    with pytest.raises(ConfigError, match=r"did you mean .strong.. Valid: aeda, eda, light, none"):
         config.pipeline("strog")
     with pytest.raises(ConfigError, match=r"affine\.degres"):
         config.pipeline("standard", ["transforms.affine.degres=20"])

@@ -23,7 +23,7 @@ from augsynth.text.document import Document
 from augsynth.text.edits import splice
 from augsynth.text.models import ModelError, ModelNotFoundError, TransformersMissingError, groups
 from augsynth.text.stream import Stream
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.whole_words import WholeWords
 from augsynth.text_run import edit_and_list
 from augsynth.transforms.contextual import ContextualInsertion, ContextualSubstitution
 from augsynth.transforms.text import RandomDeletion
@@ -135,7 +135,7 @@ def test_the_models_probabilities_are_followed():
     ids = tokenizer("the [MASK]")["input_ids"]
     with torch.inference_mode():
         logits = model.eval()(torch.tensor([ids])).logits[0, 2, : len(tokenizer)].double().numpy()
-    logits[[not ok for ok in Vocabulary.of(tokenizer).allowed]] = -np.inf
+    logits[[not ok for ok in WholeWords.of(tokenizer).allowed]] = -np.inf
     words = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     fit = [i for i in np.argsort(-logits) if words[i].isascii() and words[i] not in ("movie", "not", "never")][:3]
     expected = np.exp(logits[fit] / 2) / np.exp(logits[fit] / 2).sum()
@@ -211,7 +211,7 @@ def test_a_word_is_not_replaced_by_itself_in_another_case(tmp_path):
 def test_a_special_token_that_looks_like_a_word_is_not_proposed():
     model, tokenizer = tiny_models.bert()
     tokenizer.add_special_tokens({"additional_special_tokens": ["blank"]})
-    found = Vocabulary.of(tokenizer)
+    found = WholeWords.of(tokenizer)
     number = tokenizer.convert_tokens_to_ids("blank")
     assert number < model.config.vocab_size
     assert not found.allowed[number]

@@ -19,7 +19,7 @@ LAYERS = [
     {"program", "placing", "runs", "fuse", "images"},
     {"boxes", "finding", "masks", "points", "target_values"},
     {"engines"},
-    {"targets", "mix_targets", "mixing", "soft_labels", "text_run", "text_mixing"},
+    {"targets", "mix_targets", "mixing", "soft_labels", "text_run", "text_mixing", "token_run"},
     {"texts"},
     {"rendering", "pipeline"},
     {"adapters"},

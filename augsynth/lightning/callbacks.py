@@ -10,6 +10,7 @@ import torch
 
 from augsynth.batch import IMAGE_KEYS, Path, describe, get_image, set_image
 from augsynth.rng import Rng
+from augsynth.token_run import rows_of
 
 if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
@@ -23,7 +24,8 @@ class AugmentOnDevice(pl.Callback):
     For trainers of pytorch_lightning and of lightning.pytorch alike.
 
     pipeline: applied to the batch's `(B, C, H, W)` tensor. Send uint8 and let the pipeline normalize: a quarter of
-    the bytes cross the bus. Or to its texts, a list of strings: models that edit text run here and not in workers.
+    the bytes cross the bus. Or to its texts, a list of strings: models that edit text run here and not in
+    workers. Or, where it is one of tokens, to the batch itself, a mapping with "input_ids".
     key: position, field or dict key of that tensor, where a batch (tuple, list, dict, named tuple) has several.
     index: likewise, of the samples' indices `(B,)` int64; by default the entry called "index", if there is one.
 
@@ -54,7 +56,9 @@ class AugmentOnDevice(pl.Callback):
         self._release()
 
     def augment(self, batch: Any, trainer: Any) -> Any:
-        """Return the batch with its images or texts augmented; same structure, nothing is changed in place."""
+        """Return the batch with its images, texts or tokens augmented; same structure, nothing is changed in place."""
+        if getattr(self.pipeline, "token_plan", None) is not None:
+            return self.pipeline.tokens(batch, self._rng(batch, rows_of(batch), trainer))
         rules = self.pipeline.rules
         if getattr(self.pipeline, "text_plan", None) is not None:
             batch = self._write(batch, trainer)

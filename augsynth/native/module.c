@@ -11,6 +11,7 @@
 #include "philox.h"
 #include "place.h"
 #include "text_run.h"
+#include "token_run.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -231,6 +232,8 @@ static PyMethodDef methods[] = {
     {"text_setup", native_text_setup, METH_VARARGS, "text_setup(classes, negations): what text() has to know."},
     {"text", native_text, METH_VARARGS,
      "text(texts, ops, strength, entry, index, occurrence, epoch, seed, codes, params, width, size, listed): edit strings."},
+    {"tokens", native_tokens, METH_VARARGS,
+     "tokens(arrays, rows, length, ops, lengths, codes, params, width, size, book): edit rows of ids; -1, or a row that cannot be."},
     {"sets", native_sets, METH_NOARGS, "Return the names of the instruction sets that this machine has, best first."},
     {NULL, NULL, 0, NULL}};
 

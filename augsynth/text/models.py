@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from augsynth.errors import AugsynthError
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.whole_words import WholeWords
 
 # What stands in the folder -> the class of transformers that reads it.
 KINDS = {"masked": "AutoModelForMaskedLM", "translation": "AutoModelForSeq2SeqLM"}
@@ -76,9 +76,9 @@ class Language:
         return 0
 
     @cached_property
-    def vocabulary(self) -> Vocabulary:
+    def vocabulary(self) -> WholeWords:
         """Which entries of the vocabulary are whole words. Raises ModelError where none is."""
-        found = Vocabulary.of(self.tokenizer)
+        found = WholeWords.of(self.tokenizer)
         if not found.allowed.any():
             raise ModelError(
                 f"{self.name}: no entry of its vocabulary is a whole word; WordPiece, byte-level BPE and SentencePiece "

@@ -1,4 +1,4 @@
-"""The transforms. `REGISTRY` has those of images by name (torchvision v2's names and arguments), `TEXTS` of strings."""
+"""The transforms. `REGISTRY` has those of images by name, as torchvision v2; `TEXTS` of strings, `TOKENS` of ids."""
 
 from augsynth.transforms import (
     blur,
@@ -21,6 +21,8 @@ from augsynth.transforms import (
     sharpen,
     text,
     textmix,
+    token_masks,
+    tokens,
     tone,
     translation,
     turns,
@@ -48,6 +50,8 @@ from augsynth.transforms.rewrites import *  # noqa: F403
 from augsynth.transforms.sharpen import *  # noqa: F403
 from augsynth.transforms.text import *  # noqa: F403
 from augsynth.transforms.textmix import *  # noqa: F403
+from augsynth.transforms.token_masks import *  # noqa: F403
+from augsynth.transforms.tokens import *  # noqa: F403
 from augsynth.transforms.tone import *  # noqa: F403
 from augsynth.transforms.translation import *  # noqa: F403
 from augsynth.transforms.turns import *  # noqa: F403
@@ -77,10 +81,24 @@ _FAMILIES = (
 REGISTRY: dict[str, type[Transform]] = {name: getattr(family, name) for family in _FAMILIES for name in family.__all__}
 _WRITTEN = (text, letters, typos, rewrites)
 TEXTS: dict[str, type[Transform]] = {name: getattr(family, name) for family in _WRITTEN for name in family.__all__}
+TOKENS: dict[str, type[Transform]] = {
+    name: getattr(family, name) for family in (tokens, token_masks) for name in family.__all__
+}
 
 # These need a language model of the user's.
 MODELLED: dict[str, type[Transform]] = {
     name: getattr(family, name) for family in (contextual, translation) for name in family.__all__
 }
 
-__all__ = ["MODELLED", "REGISTRY", "TEXTS", "Transform", *REGISTRY, *TEXTS, *MODELLED, *textmix.__all__]
+__all__ = [
+    "MODELLED",
+    "REGISTRY",
+    "TEXTS",
+    "TOKENS",
+    "Transform",
+    *REGISTRY,
+    *TEXTS,
+    *TOKENS,
+    *MODELLED,
+    *textmix.__all__,
+]
