@@ -321,6 +321,8 @@ class Pipeline:
 
         texts, labels: of the training set, and of nothing else. p_value: see `augsynth.text.label_words.label_words`.
         """
+        if not any(map(is_unlearned, self.transforms.values())):
+            return self
         words = label_words(texts, labels, p_value)
         given = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
         return Pipeline(**{**given, "transforms": {name: learned(t, words) for name, t in self.transforms.items()}})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -107,6 +107,10 @@ class Plan:
         ordered = tuple(sorted(borders, key=repr))
         counters = tuple(builder.slots), tuple(builder.lanes)
         return cls(tuple(nodes), leaves, *counters, width, tuple(builder.draws), normalize, ordered)  # type: ignore[arg-type]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What engines keep is theirs, in their process.
+        return {item.name: getattr(self, item.name) for item in fields(self)}
 
     @cached_property
     def kept(self) -> dict[Any, Any]:

@@ -232,8 +232,9 @@ and what becomes of a training text in an epoch is the same whatever else runs."
         own = f"""The generator is trained on the training samples of its own seed
 alone, and for the choice of the learning rate without the validation samples; {100 * p.synthetic_share:g} % of what the
 arms with synthetic samples see is generated, fresh in every epoch."""
+    drawn = f"its own {p.labels_per_class} training samples a class" if p.labels_per_class else "all in its own order"
     return f"""<h2>How it was done</h2>
-<p>Each of the {p.seeds} seeds draws its own {p.labels_per_class} training samples a class and repeats everything with
+<p>Each of the {p.seeds} seeds draws {drawn} and repeats everything with
 them. In each arm the same network starts from the same weights and takes {p.steps} optimiser steps of {p.batch_size}
 samples. The learning rate ({rates}) is chosen for each arm and seed on {100 * p.validation_share:g} % of the training
 samples, then the network trains again on all of them. {own} The {len(comparison.labels)} test samples decide

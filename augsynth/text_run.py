@@ -72,11 +72,11 @@ def _run(
 
 def _instructions(plan: Plan) -> tuple[Any, ...] | None:
     """Return what the kernel needs of each leaf; None where it does not know one of them."""
+    global _CLASSES
+    if _CLASSES is None:
+        _CLASSES = classes()
+        kernel.text_setup(_CLASSES.ctypes.data, tuple(sorted(NEGATIONS)))
     if "text" not in plan.kept:
-        global _CLASSES
-        if _CLASSES is None:
-            _CLASSES = classes()
-            kernel.text_setup(_CLASSES.ctypes.data, tuple(sorted(NEGATIONS)))
         ops = [_instruction(leaf.name, leaf.transform) for leaf in plan.leaves]
         plan.kept["text"] = None if None in ops else tuple(ops)
     found: tuple[Any, ...] | None = plan.kept["text"]

@@ -33,7 +33,7 @@ FAMILIES = {
     "pytorch_lightning": {"generators", "lightning"},
     "albumentations": {"adapters"},
     "nlpaug": {"adapters"},
-    "transformers": {"text"},
+    "transformers": {"text", "data"},
     "torchvision": {"adapters"},
 }
 HEAVY = (

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from collections import namedtuple
 from typing import Any
 
@@ -274,6 +276,19 @@ def test_words_of_labels_are_left_alone_once_they_are_learned() -> None:
     assert done != QUESTIONS
     assert [text.split()[0] for text in done] == [text.split()[0] for text in QUESTIONS]
     assert pickle.loads(pickle.dumps(learned)) == learned
+
+
+def test_a_pipeline_that_has_run_works_in_a_new_process() -> None:
+    PIPELINE(S.format(3), index=3)
+    assert "text" in PIPELINE.text_plan.kept  # type: ignore[union-attr]
+    copy = pickle.loads(pickle.dumps(PIPELINE))
+    assert not copy.text_plan.kept
+    code = (
+        "import pickle, sys; pipeline = pickle.loads(bytes.fromhex(sys.argv[1])); "
+        "print(pipeline(sys.argv[2], index=3), end='')"
+    )
+    words = [sys.executable, "-c", code, pickle.dumps(PIPELINE).hex(), S.format(3)]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == keyed(3)
 
 
 def test_a_keyed_index_is_written_as_its_number() -> None:

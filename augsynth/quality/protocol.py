@@ -32,8 +32,8 @@ ARMS = {
 class Protocol:
     """The budget and the question of a comparison.
 
-    labels_per_class: training samples of each class, at least 2. seeds: repetitions, each with its own draw of training
-    samples, weights and batches. seed: where they start; another one gives other repetitions.
+    labels_per_class: training samples of each class, at least 2; None for all there are. seeds: repetitions, each with
+    its own draw of training samples, weights and batches. seed: where they start; another one gives other repetitions.
     arms: what is trained; the first is the base line. primary: (arm, base), the contrast that is judged without
     correction. secondary: further contrasts besides each arm against the base line; all of these are Holm-corrected.
     steps, batch_size: optimiser steps and samples a step, the same for each arm. learning_rates: tried for each arm and
@@ -41,7 +41,7 @@ class Protocol:
     test_limit: most test samples used, None for all. confidence: of the intervals and of a claim.
     """
 
-    labels_per_class: int = 20
+    labels_per_class: int | None = 20
     seeds: int = 5
     seed: int = 0
     arms: tuple[str, ...] = tuple(ARMS)
@@ -57,8 +57,10 @@ class Protocol:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        for name, least in (("labels_per_class", 2), ("seeds", 1), ("seed", 0), ("steps", 1), ("batch_size", 2)):
+        for name, least in (("seeds", 1), ("seed", 0), ("steps", 1), ("batch_size", 2)):
             _check_integer(name, getattr(self, name), least)
+        if self.labels_per_class is not None:
+            _check_integer("labels_per_class", self.labels_per_class, 2)
         if self.test_limit is not None:
             _check_integer("test_limit", self.test_limit, 1)
         for name in ("validation_share", "synthetic_share", "confidence"):
@@ -82,6 +84,11 @@ class Protocol:
     def base(self) -> str:
         """The arm that each other one is compared with."""
         return "none" if "none" in self.arms else self.arms[0]
+
+    @property
+    def labelled(self) -> str:
+        """Say in words how many samples of a class are labelled, before what they are."""
+        return "all labelled" if self.labels_per_class is None else f"{self.labels_per_class} labelled"
 
     def contrasts(self) -> tuple[tuple[str, str], ...]:
         """Return the contrasts besides the primary: each arm against the base, then `secondary` where both arms run."""

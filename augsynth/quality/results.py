@@ -109,9 +109,9 @@ class Comparison:
         """Return the question in plain words."""
         if self.subject == "texts":
             others = ", ".join(arm for arm in self.protocol.arms if arm != self.protocol.base)
-            return f"With {self.protocol.labels_per_class} labelled texts a class: does it help to train with {others}?"
+            return f"With {self.protocol.labelled} texts a class: does it help to train with {others}?"
         return (
-            f"With {self.protocol.labels_per_class} labelled samples a class: does augmentation help, "
+            f"With {self.protocol.labelled} samples a class: does augmentation help, "
             "do synthetic samples help, do both?"
         )
 

@@ -134,7 +134,7 @@ class Labelled:
         return Labelled(self.image[chosen], self.label[chosen], self.position[rows])
 
 
-def check_classes(train: Source, test: Source, labels_per_class: int) -> None:
+def check_classes(train: Source, test: Source, labels_per_class: int | None) -> None:
     """Raise a ValueError that says which class is missing where, or has fewer than labels_per_class samples."""
     if train.image_shape != test.image_shape:
         raise ValueError(f"training images are {train.image_shape}, test images {test.image_shape}")
@@ -155,7 +155,7 @@ class HasLabels(Protocol):
     def __len__(self) -> int: ...
 
 
-def check_labels(train: HasLabels, test: HasLabels, labels_per_class: int) -> None:
+def check_labels(train: HasLabels, test: HasLabels, labels_per_class: int | None) -> None:
     """Raise a ValueError that says which class is missing where, or has fewer than labels_per_class samples."""
     if train.classes != test.classes:
         raise ValueError(f"training and test classes differ: {_few(train.classes)} and {_few(test.classes)}")
@@ -164,7 +164,7 @@ def check_labels(train: HasLabels, test: HasLabels, labels_per_class: int) -> No
         only = train.classes[int(present.argmax())]
         raise ValueError(f"a comparison needs at least two classes; all {len(train)} training samples are {only!r}")
     counts = zip(train.classes, present, strict=True)
-    short = [f"{name!r} has {count}" for name, count in counts if count < labels_per_class]
+    short = [f"{name!r} has {count}" for name, count in counts if count < (labels_per_class or 2)]
     if short:
         fits = int(present.min())
         advice = f"use labels_per_class={fits} or fewer" if fits >= 2 else "each class needs at least two"
@@ -179,13 +179,15 @@ def _few(names: Sequence[str], limit: int = 5) -> str:
     return ", ".join(names[:limit]) + more
 
 
-def draw_labels(source: Source, labels_per_class: int, seed: int) -> Labelled:
+def draw_labels(source: Source, labels_per_class: int | None, seed: int) -> Labelled:
     """Draw and decode `labels_per_class` samples of each class, without replacement, keyed by seed and class."""
     return read(source, few_positions(source, labels_per_class, seed))
 
 
-def few_positions(source: HasLabels, labels_per_class: int, seed: int) -> np.ndarray:
-    """Draw the positions of `labels_per_class` samples of each class."""
+def few_positions(source: HasLabels, labels_per_class: int | None, seed: int) -> np.ndarray:
+    """Draw the positions of `labels_per_class` samples of each class; all where None."""
+    if labels_per_class is None:
+        return np.arange(len(source))
     labels = source.labels.numpy()
     return np.concatenate(
         [

@@ -16,18 +16,21 @@ from augsynth.quality.protocol import Protocol
 from augsynth.quality.results import Comparison, Run, TextExample
 from augsynth.quality.runs import Counter, Done, Listener, Phase
 from augsynth.quality.samples import check_labels, choose_test, derive, few_positions, split_validation
-from augsynth.quality.text_models import WordCNN, Words
+from augsynth.quality.text_models import PADDING, WordCNN, Words
 from augsynth.quality.training import EVALUATION_BATCH, Score, score, train
 from augsynth.quality.utility import choose_device, collect
 from augsynth.rng import Rng
 from augsynth.text_run import edit_and_list
+from augsynth.token_run import augment_tokens
 
 if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
 
 EXAMPLES = 6  # texts of the first seed that the report shows
-# Name -> the pipeline that the training texts pass through, None for none.
-Arms = Mapping[str, "Pipeline | None"]
+# Name -> the pipeline that the training texts pass through, None for none; or what makes one of token ids from the
+# words that the network knows.
+Arm = Any
+Arms = Mapping[str, Arm]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +102,14 @@ class TextBatches:
             rows = place[start : start + self.batch_size]
             texts = self.samples.text[rows].tolist()
             labels = self.samples.label[torch.as_tensor(rows)]
-            if self.pipeline is not None:
-                rng = Rng.of(self.seed, rows, epoch[start : start + self.batch_size])
+            rng = Rng.of(self.seed, rows, epoch[start : start + self.batch_size])
+            if self.pipeline is not None and self.pipeline.token_plan is None:
                 texts, labels = written(self.pipeline, texts, labels, rng)
-            yield self.words.encode(texts), labels
+            ids = self.words.encode(texts)
+            if self.pipeline is not None and self.pipeline.token_plan is not None:
+                batch = {"input_ids": ids, "attention_mask": (ids != PADDING).long()}
+                ids = augment_tokens(self.pipeline.token_plan, batch, rng)["input_ids"]
+            yield ids, labels
 
 
 def written(pipeline: Pipeline, texts: list[str], labels: torch.Tensor, rng: Rng) -> tuple[list[str], torch.Tensor]:
@@ -203,18 +210,22 @@ def prepare_texts(
     setup = TextSetup(protocol, arms, few, test, train_source.classes, model, choose_device(device))
     first = few[protocol.seed]
     for name in protocol.arms:
-        pipeline = arms[name]
-        if pipeline is not None and pipeline.text_plan is None:
+        pipeline = learned(arms[name], first, Words.of(first.text))
+        if pipeline is not None and pipeline.text_plan is None and pipeline.token_plan is None:
             raise ValueError(f"arm {name!r} has no transforms of text")
-        if pipeline is not None:
-            written(learned(pipeline, first), first.text[:2].tolist(), first.label[:2], Rng.of(0, [0, 1]))
+        if pipeline is not None and pipeline.text_plan is not None:
+            written(pipeline, first.text[:2].tolist(), first.label[:2], Rng.of(0, [0, 1]))
     make_text_model(model, len(setup.classes), Words.of(first.text), seed=0)
     return setup
 
 
-def learned(pipeline: Pipeline, samples: Texts) -> Pipeline:
-    """Return the pipeline with the words of labels that these samples show, where it is to leave them alone."""
-    return pipeline.learn(samples.text, samples.label.tolist())
+def learned(arm: Arm, samples: Texts, words: Words) -> Pipeline | None:
+    """Return an arm's pipeline, with the words of labels that these samples show, where it is to leave them alone."""
+    if arm is None or not hasattr(arm, "text_plan"):
+        made: Pipeline | None = arm if arm is None else arm(words)
+        return made
+    found: Pipeline = arm if arm.text_plan is None else arm.learn(samples.text, samples.label.tolist())
+    return found
 
 
 def make_text_model(factory: ModelFactory, num_classes: int, words: Words, seed: int) -> nn.Module:
@@ -269,8 +280,7 @@ def _train(
     device, words = torch.device(setup.device), Words.of(samples.text)
     seed: Callable[[str], int] = lambda name: derive(task.seed, "text", name)  # noqa: E731
     models = [make_text_model(setup.model, len(setup.classes), words, seed("weights")) for _ in rates]
-    pipeline = setup.arms[task.arm]
-    pipeline = None if pipeline is None else learned(pipeline, samples)
+    pipeline = learned(setup.arms[task.arm], samples, words)
     protocol = setup.protocol
     batches = TextBatches(samples, words, pipeline, protocol.batch_size, protocol.steps, seed("batches"))
     counter = Counter(task.number, task.arm, listen)
@@ -299,10 +309,8 @@ def _example(setup: TextSetup, task: TextTask, few: Texts) -> TextExample:
     rows = np.arange(0, len(few), max(len(few) // EXAMPLES, 1))[:EXAMPLES]
     texts = few.text[rows].tolist()
     edits: list[list[Any]] = [[] for _ in texts]
-    pipeline = setup.arms[task.arm]
-    if pipeline is not None:
-        plan = learned(pipeline, few).text_plan
-        assert plan is not None
-        edits = edit_and_list(plan, texts, Rng.of(derive(task.seed, "text", "batches"), rows))[1]
+    pipeline = learned(setup.arms[task.arm], few, Words.of(few.text))
+    if pipeline is not None and pipeline.text_plan is not None:
+        edits = edit_and_list(pipeline.text_plan, texts, Rng.of(derive(task.seed, "text", "batches"), rows))[1]
     names = tuple(setup.classes[label] for label in few.label[torch.as_tensor(rows)].tolist())
     return TextExample(task.arm, tuple(texts), tuple(map(tuple, edits)), names)
