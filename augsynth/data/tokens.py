@@ -9,7 +9,7 @@ import torch
 
 from augsynth.program import Plan
 from augsynth.rng import Rng
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.token_vocabulary import TokenVocabulary
 from augsynth.token_run import augment_tokens, vocabulary_of
 from augsynth.transforms.base import named
 from augsynth.transforms.token_base import with_vocabulary
@@ -45,7 +45,7 @@ class TokenCollator:
             from transformers import DataCollatorWithPadding
 
             collator = DataCollatorWithPadding(tokenizer)
-        vocabulary = Vocabulary.of(tokenizer, lexicon, max_senses)
+        vocabulary = TokenVocabulary.of(tokenizer, lexicon, max_senses)
         given = named(transforms, "TokenCollator")
         self.transforms = {name: with_vocabulary(transform, vocabulary) for name, transform in given.items()}
         self.collator, self.seed, self.follow, self.strength = collator, seed, follow, strength
