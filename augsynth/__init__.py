@@ -16,10 +16,12 @@ from augsynth.rng import KeyedIndex, Rng
 if TYPE_CHECKING:
     from augsynth import generators, presets, quality, transforms
     from augsynth.adapters.albumentations import from_albumentations
+    from augsynth.adapters.nlpaug import from_nlpaug
     from augsynth.adapters.torchvision import from_torchvision
     from augsynth.data.datasets import FolderDataset
     from augsynth.data.sampler import KeyedSampler, loader
     from augsynth.data.synthetic import SyntheticDataset, balance, blend
+    from augsynth.data.texts import CsvDataset
     from augsynth.data.wrap import AugmentedDataset, collate, wrap
     from augsynth.lightning import callbacks
     from augsynth.pipeline import Pipeline
@@ -31,6 +33,7 @@ __all__ = [
     "AugmentedDataset",
     "AugsynthError",
     "Batch",
+    "CsvDataset",
     "FolderDataset",
     "KeyedIndex",
     "KeyedSampler",
@@ -45,6 +48,7 @@ __all__ = [
     "callbacks",
     "collate",
     "from_albumentations",
+    "from_nlpaug",
     "from_torchvision",
     "generators",
     "loader",
@@ -57,6 +61,7 @@ __all__ = [
 # Public name -> the module that defines it.
 _LAZY = {
     "AugmentedDataset": "augsynth.data.wrap",
+    "CsvDataset": "augsynth.data.texts",
     "FolderDataset": "augsynth.data.datasets",
     "KeyedSampler": "augsynth.data.sampler",
     "Pipeline": "augsynth.pipeline",
@@ -66,6 +71,7 @@ _LAZY = {
     "blend": "augsynth.data.synthetic",
     "collate": "augsynth.data.wrap",
     "from_albumentations": "augsynth.adapters.albumentations",
+    "from_nlpaug": "augsynth.adapters.nlpaug",
     "from_torchvision": "augsynth.adapters.torchvision",
     "loader": "augsynth.data.sampler",
     "wrap": "augsynth.data.wrap",

@@ -22,6 +22,9 @@ INTERRUPTED = 130
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 # The flag that turns `augsynth preview` into the gallery of all transforms; Hydra's parser must not see it.
 ALL = "--all"
+# What is asked about texts has other arms, another network and another preview, hence a configuration of its own.
+DATA_OF_TEXT = ("data=banking77", "data=csv")
+TEXTS = ("compare_text", "preview_text")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -70,6 +73,8 @@ def _run(command: str, arguments: list[str]) -> None:
     name, function = command, COMMANDS[command]
     if command == "preview" and ALL in arguments:
         name, function, arguments = "gallery", gallery, [argument for argument in arguments if argument != ALL]
+    elif f"{command}_text" in TEXTS and any(argument in DATA_OF_TEXT for argument in arguments):
+        name = f"{command}_text"
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException

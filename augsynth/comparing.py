@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from augsynth import report
+from augsynth.comparing_texts import run_texts
 from augsynth.config import ConfiguredGenerator, build, model_factory, targets, to_yaml, with_normalize
 from augsynth.console import Monitor, show
 from augsynth.pipeline import Pipeline
@@ -28,6 +29,15 @@ def run(values: Mapping[str, Any], folder: Path) -> Comparison:
     values: the resolved configuration `compare`. folder: exists and can be written to. The last line printed is its
     path. Raises: ValueError, TypeError or AugsynthError before any training where the configuration does not fit.
     """
+    comparison = run_texts(values) if "presets" in values else run_images(values)
+    write(comparison, values, folder)
+    show(comparison)
+    print(folder)
+    return comparison
+
+
+def run_images(values: Mapping[str, Any]) -> Comparison:
+    """Compare as the configuration `compare` says."""
     protocol = Protocol.of(values)
     protocol.check_arms(list(ARMS))
     workers = values["workers"]
@@ -46,7 +56,7 @@ def run(values: Mapping[str, Any], folder: Path) -> Comparison:
         generator.make(sources[0].image_shape, len(sources[0].classes))
     planned = len(tasks(protocol, ARMS))
     with Monitor(work(protocol, ARMS), len(protocol.arms) * protocol.seeds, count(planned, workers)) as monitor:
-        comparison = compare(
+        return compare(
             *sources,
             augment=augment,
             evaluation=evaluation,
@@ -57,10 +67,6 @@ def run(values: Mapping[str, Any], folder: Path) -> Comparison:
             workers=workers,
             listen=monitor,
         )
-    write(comparison, values, folder)
-    show(comparison)
-    print(folder)
-    return comparison
 
 
 def source(data: Mapping[str, Any], split: str) -> Source:

@@ -28,11 +28,12 @@ from augsynth.rng import IntLike, Rng
 from augsynth.targets import Targets, rules_of
 from augsynth.text.label_words import label_words
 from augsynth.text_run import text_engine
-from augsynth.texts import edit_data, edit_samples
+from augsynth.texts import TextPlan, edit_data, edit_samples
 from augsynth.token_run import augment_tokens, rows_of, token_engine
 from augsynth.transforms.base import Leaf, is_range, named
 from augsynth.transforms.mix import BATCHES, Mix
 from augsynth.transforms.text import is_unlearned, is_written, learned
+from augsynth.transforms.textmix import text_mix_of
 from augsynth.transforms.token_base import is_tokens
 
 if TYPE_CHECKING:
@@ -104,18 +105,22 @@ class Pipeline:
         of_ids = [name for name, t in self.transforms.items() if is_tokens(name, t)]
         if of_ids and len(of_ids) != len(self.transforms):
             raise ValueError(f"Pipeline: {of_ids[0]} is for token ids; the others need a pipeline of their own")
-        written = {name: t for name, t in self.transforms.items() if not of_ids and is_written(name, t)}
-        plan = Plan.of({name: t for name, t in self.transforms.items() if not of_ids and name not in written})
+        object.__setattr__(self, "token_plan", Plan.of(self.transforms) if of_ids else None)
+        others = {} if of_ids else self.transforms
+        text_mix = text_mix_of(self.transforms)
+        written = {name: t for name, t in others.items() if name != text_mix and is_written(name, t)}
+        plan = Plan.of({name: t for name, t in others.items() if name != text_mix and name not in written})
         if plan.normalize is not None and self.dtype == torch.uint8:
             raise ValueError("Pipeline: dtype=torch.uint8 cannot hold what Normalize makes; leave one of them out")
         object.__setattr__(self, "plan", plan)
-        object.__setattr__(self, "text_plan", Plan.of(written) if written else None)
-        object.__setattr__(self, "token_plan", Plan.of(self.transforms) if of_ids else None)
+        object.__setattr__(self, "text_plan", Plan.of(written) if written or text_mix else None)
+        object.__setattr__(self, "text_mix", text_mix)
         object.__setattr__(self, "rules", rules_of(self, plan))
 
     plan: Plan = field(init=False)  # of the transforms of images, compiled in __post_init__
     text_plan: Plan | None = field(init=False)
     token_plan: Plan | None = field(init=False)
+    text_mix: str | None = field(init=False)  # the name of the transform that mixes texts, which comes last of them
     rules: Rules = field(init=False)
 
     def __eq__(self, other: object) -> bool:
@@ -172,7 +177,8 @@ class Pipeline:
             rules = self.rules if keys is None else replace(self.rules, keys=keys)
             rng_of = lambda count: self._rng(count, index, epoch, occurrence)  # noqa: E731
             # A mixed pipeline's key says where the image is.
-            data = edit_data(self.text_plan, data, rng_of, float(strength), rules, None if self.pictures else key)
+            key_of_text = None if self.pictures else key
+            data = edit_data(self._texts, data, rng_of, float(strength), rules, key_of_text)
             if not self.pictures:
                 return data
         rules = self.rules if keys is None else replace(self.rules, keys=keys)
@@ -281,19 +287,25 @@ class Pipeline:
         """Tell whether it has anything for images; an empty pipeline passes them on."""
         return self.text_plan is None or bool(self.plan.leaves) or self.plan.normalize is not None
 
+    @property
+    def _texts(self) -> TextPlan:
+        assert self.text_plan is not None
+        mix = None if self.text_mix is None else (self.text_mix, self.transforms[self.text_mix])
+        return TextPlan(self.text_plan, mix)
+
     def write(self, samples: Sequence[Any], rng: Rng, strength: float = 1.0, key: Any = None, keys: Any = None) -> Any:
         """Edit the texts of a list of samples under the keys of `rng`; return them as they are where nothing edits."""
         if self.text_plan is None:
             return samples
         self._check_learned()
         rules = self.rules if keys is None else replace(self.rules, keys=keys)
-        return edit_samples(self.text_plan, samples, rng, strength, rules, None if self.pictures else key)
+        return edit_samples(self._texts, samples, rng, strength, rules, None if self.pictures else key)
 
     def write_batch(self, batch: Any, rng_of: Callable[[int], Rng], key: Any = None) -> Any:
         """Edit the texts of a batch, a list of strings somewhere in it; rng_of gives the keys of so many."""
         assert self.text_plan is not None
         self._check_learned()
-        return edit_data(self.text_plan, batch, rng_of, 1.0, self.rules, None if self.pictures else key)
+        return edit_data(self._texts, batch, rng_of, 1.0, self.rules, None if self.pictures else key)
 
     def _check_learned(self) -> None:
         if "unlearned" not in self.text_plan.kept:  # type: ignore[union-attr]

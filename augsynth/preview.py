@@ -51,6 +51,11 @@ def run(values: Mapping[str, Any], folder: Path) -> Path:
 
     values: the resolved configuration `preview`. Raises: ValueError or AugsynthError that says which value is wrong.
     """
+    if "texts" in values:
+        # It needs this module.
+        from augsynth.comparing_texts import preview_texts
+
+        return preview_texts(values, folder)
     columns, seed = check_integer(values, "columns", 2, 12), check_integer(values, "seed", 0, 2**32 - 1)
     name = check_name(values, "output", PICTURES)
     pipeline: Pipeline = build(values["augment"], allow=targets(values["augment"]))

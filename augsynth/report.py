@@ -12,8 +12,9 @@ import numpy as np
 from augsynth.console import duration, footnote, percent, points
 from augsynth.figure import difference_plot
 from augsynth.html import head
-from augsynth.quality.results import Comparison, Example, table_rows, versions
+from augsynth.quality.results import Comparison, Example, TextExample, table_rows, versions
 from augsynth.quality.statistics import Contrast
+from augsynth.text_page import KEY, MARKS, marked
 
 _STYLE = """:root {
   color-scheme: light dark;
@@ -67,6 +68,8 @@ svg .interval { stroke: var(--tone); stroke-width: 3; stroke-linecap: round; }
   width: 100%; max-width: 72px; min-width: 40px; image-rendering: pixelated; border-radius: 3px; display: block;
   margin: 0 auto;
 }
+.texts { margin: 1rem 0; } .texts caption { text-align: left; color: var(--soft); font-size: .86rem; }
+.texts td { white-space: normal; text-align: left; overflow-wrap: anywhere; } .texts td:first-child { width: 8rem; }
 details { margin: .5rem 0; } summary { cursor: pointer; font-weight: 600; }
 pre {
   background: var(--panel); padding: .9rem 1.1rem; border-radius: 6px; overflow-x: auto;
@@ -83,7 +86,7 @@ pre {
 def page(comparison: Comparison, config: str, data_name: str = "the data") -> str:
     """Return the page as text. config: the configuration as YAML. data_name: how the reader knows the data."""
     parts = [
-        head(f"compare: {data_name}", _STYLE),
+        head(f"compare: {data_name}", _STYLE + MARKS),
         _opening(comparison, data_name),
         _stopped(comparison),
         _answer(comparison),
@@ -172,9 +175,25 @@ def _figure(comparison: Comparison) -> str:
     return f'{difference_plot(comparison)}\n<p class="soft">{caption}</p>'
 
 
-def _samples(examples: Sequence[Example], seed: int) -> str:
-    if not examples:
+def _samples(examples: Sequence[Example | TextExample], seed: int) -> str:
+    pictures = [example for example in examples if isinstance(example, Example)]
+    return _pictures(pictures, seed) if pictures else _texts(examples, seed)
+
+
+def _texts(examples: Sequence[Example | TextExample], seed: int) -> str:
+    texts = [example for example in examples if isinstance(example, TextExample)]
+    if not texts:
         return ""
+    parts = ["<h2>What the networks were trained on</h2>", f'<p class="soft">From seed {seed}, first epoch: {KEY}</p>']
+    for place, (text, label) in enumerate(zip(texts[0].text, texts[0].label, strict=True)):
+        rows = "".join(
+            f"<tr><td>{escape(example.arm)}</td><td>{marked(text, example.edits[place])}</td></tr>" for example in texts
+        )
+        parts.append(f'<table class="texts"><caption>{escape(label)}</caption>{rows}</table>')
+    return "\n".join(parts)
+
+
+def _pictures(examples: Sequence[Example], seed: int) -> str:
     head = "".join(f"<th>{escape(word)}</th>" for word in examples[0].label)
     rows = []
     for example in examples:
@@ -206,13 +225,18 @@ def data_uri(image: np.ndarray) -> str:
 def _method(comparison: Comparison) -> str:
     p = comparison.protocol
     rates = ", ".join(f"{rate:g}" for rate in p.learning_rates)
+    if comparison.subject == "texts":
+        own = """The network knows the words of its own training samples; validation and test texts are never edited,
+and what becomes of a training text in an epoch is the same whatever else runs."""
+    else:
+        own = f"""The generator is trained on the training samples of its own seed
+alone, and for the choice of the learning rate without the validation samples; {100 * p.synthetic_share:g} % of what the
+arms with synthetic samples see is generated, fresh in every epoch."""
     return f"""<h2>How it was done</h2>
 <p>Each of the {p.seeds} seeds draws its own {p.labels_per_class} training samples a class and repeats everything with
 them. In each arm the same network starts from the same weights and takes {p.steps} optimiser steps of {p.batch_size}
 samples. The learning rate ({rates}) is chosen for each arm and seed on {100 * p.validation_share:g} % of the training
-samples, then the network trains again on all of them. The generator is trained on the training samples of its own seed
-alone, and for the choice of the learning rate without the validation samples; {100 * p.synthetic_share:g} % of what the
-arms with synthetic samples see is generated, fresh in every epoch. The {len(comparison.labels)} test samples decide
+samples, then the network trains again on all of them. {own} The {len(comparison.labels)} test samples decide
 nothing but the numbers above.</p>
 <p>The intervals count both the spread between seeds and the spread between test samples, with Student's t of
 {max(p.seeds - 1, 1)} degrees of freedom. Arms are compared in pairs, seed by seed and sample by sample. “No evidence”

@@ -17,15 +17,23 @@ from augsynth.transforms import Transform
 if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
 
+MARKS = """:root { --new: #d7f0dd; --gone: #f7d9d6; --moved: #dbe7fa; }
+@media (prefers-color-scheme: dark) { :root { --new: #1f4a30; --gone: #5a2a27; --moved: #243f66; } }
+.same { color: var(--soft); }
+ins, del, .moved { border-radius: .2em; padding: 0 .1em; }
+ins { background: var(--new); text-decoration: none; }
+del { background: var(--gone); }
+.moved { background: var(--moved); }
+"""
+KEY = '<ins>new</ins>, <del>gone</del>, <span class="moved">moved</span>.'
 # Ours is a light page with dark text, and the other way round where the reader's system asks for it.
 STYLE = """:root {
   color-scheme: light dark;
-  --paper: #fdfdfb; --ink: #1d2125; --soft: #5c656e; --line: #dfe2e0; --new: #d7f0dd; --gone: #f7d9d6; --moved: #dbe7fa;
+  --paper: #fdfdfb; --ink: #1d2125; --soft: #5c656e; --line: #dfe2e0;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #16191c; --ink: #e6e8ea; --soft: #9aa4ad; --line: #31373d;
-    --new: #1f4a30; --gone: #5a2a27; --moved: #243f66;
   }
 }
 body {
@@ -42,11 +50,6 @@ section { padding: .8rem 0; border-bottom: 1px solid var(--line); }
 ol { margin: .2rem 0; padding-left: 1.6rem; }
 li { overflow-wrap: anywhere; white-space: pre-wrap; }
 li::marker { color: var(--soft); font-size: .8rem; }
-.same { color: var(--soft); }
-ins, del, .moved { border-radius: .2em; padding: 0 .1em; }
-ins { background: var(--new); text-decoration: none; }
-del { background: var(--gone); }
-.moved { background: var(--moved); }
 @media print { section { break-inside: avoid; } }
 """
 
@@ -59,7 +62,11 @@ def page(pipeline: Pipeline, texts: Sequence[str], *, columns: int, seed: int, n
     if pipeline.text_plan is None:
         raise ValueError("this pipeline has no transforms of text; give one, such as augment=text_light")
     pipeline = replace(pipeline, seed=seed)
-    parts = [head("preview of texts", STYLE), _opening(pipeline, name), '<h2 id="whole">The whole pipeline</h2>']
+    parts = [
+        head("preview of texts", STYLE + MARKS),
+        _opening(pipeline, name),
+        '<h2 id="whole">The whole pipeline</h2>',
+    ]
     parts += [_section(pipeline, text, i, columns) for i, text in enumerate(texts)]
     for title, transform in pipeline.transforms.items():
         alone = replace(pipeline, transforms={title: always(transform)})
@@ -73,7 +80,7 @@ def _opening(pipeline: Pipeline, name: str) -> str:
     return f"""<p class="kicker">augsynth preview</p>
 <h1>Texts of {escape(name)}, and what becomes of them</h1>
 <p>Each line is one draw of <code>pipeline(text, index=…)</code> with <code>seed={pipeline.seed}</code>:
-<ins>new</ins>, <del>gone</del>, <span class="moved">moved</span>. All else is as it was, to the byte.</p>
+{KEY} All else is as it was, to the byte.</p>
 <p class="soft"><code>{escape(pipeline.explain().split(" (")[0])}</code></p>"""
 
 

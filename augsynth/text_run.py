@@ -100,7 +100,7 @@ def _by_python(
     plan: Plan, texts: list[str], rng: Rng, strength: float, entry: int
 ) -> tuple[list[str], list[list[Edit]]]:
     program = draw(plan, rng, np.zeros((len(rng), 2)), strength)
-    documents = [_document(text, i, rng) for i, text in enumerate(texts)]
+    documents, anew = [_document(text, i, rng) for i, text in enumerate(texts)], set[int]()
     for slot in range(plan.width):
         codes, params = program.ops[:, slot], program.params[:, slot]
         for code in sorted(set(codes.tolist()) - {0}):
@@ -108,7 +108,15 @@ def _by_python(
             rows = np.flatnonzero(codes == code).tolist()
             streams = [Stream((int(params[row, 0]), int(params[row, 1])), entry) for row in rows]
             _edit(transform, [documents[row] for row in rows], streams, strength, plan.leaves[code - 1].name, rng, rows)
-    return [document.finish() for document in documents], [document.edits for document in documents]
+            if getattr(transform, "rewrites", False):
+                # What comes behind edits the new text.
+                anew |= {row for row in rows if documents[row].edits}
+                documents = [Document(d.finish()) if row in anew else d for row, d in enumerate(documents)]
+    done = [document.finish() for document in documents]
+    edits = [document.edits for document in documents]
+    for row in anew:
+        edits[row] = [Edit(0, len(texts[row]), done[row])] if done[row] != texts[row] else []
+    return done, edits
 
 
 def _edit(
@@ -122,7 +130,7 @@ def _edit(
 ) -> None:
     assert isinstance(transform, Text)
     for document in documents:
-        document.protect(transform.protection)
+        document.protect(transform.protection, transform.negations)
     together = getattr(transform, "edit_batch", None)
     if together is not None:
         together(documents, streams, strength)

@@ -8,22 +8,33 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 
 from augsynth.batch import Path, describe
 from augsynth.errors import SampleError
 from augsynth.finding import Rules, get_entry, pairs, put_entries
 from augsynth.program import Plan
 from augsynth.rng import Rng
+from augsynth.soft_labels import find_label
 from augsynth.text.edits import Edit, SpanError, map_spans
 from augsynth.text.words import edit_words, join
+from augsynth.text_mixing import mix_labels, mix_texts
 from augsynth.text_run import edit_and_list, edit_texts
 from augsynth.transforms.text import Text
+from augsynth.transforms.textmix import TextCutMix
 
 TEXT_KEYS = ("text", "sentence", "sentence1", "sentence2", "premise", "hypothesis", "question", "caption")
 SPAN_KEYS = ("spans", "entities", "ents")
 WORD_KEYS = ("tokens", "words")
 TAG_KEYS = ("ner_tags", "pos_tags", "chunk_tags", "tags", "labels")
-_Put = Callable[[int, Any], None]
+
+
+@dataclass(frozen=True)
+class TextPlan:
+    """What a pipeline does with texts: edits, and behind them a mix of the batch, by name."""
+
+    plan: Plan
+    mix: tuple[str, TextCutMix] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,27 +84,31 @@ def find_texts(sample: Any, key: Path | Sequence[Path], rules: Rules, batched: b
 
 
 def edit_data(
-    plan: Plan, data: Any, rng_of: Callable[[int], Rng], strength: float, rules: Rules, key: Any = None
+    plan: TextPlan, data: Any, rng_of: Callable[[int], Rng], strength: float, rules: Rules, key: Any = None
 ) -> Any:
     """Edit the texts of a string, a sample, a batch or a list of samples; rng_of gives the keys of so many."""
     if type(data) is str:
-        return edit_texts(plan, [data], rng_of(1), strength)[0]
+        _check_alone(plan, data)
+        return edit_texts(plan.plan, [data], rng_of(1), strength)[0]
     if isinstance(data, list) and all(isinstance(entry, (str, tuple, Mapping)) for entry in data):
         return edit_samples(plan, data, rng_of(len(data)), strength, rules, key) if data else data
     if isinstance(data, np.ndarray) and _is_batch_of_text(data):
-        return _as(edit_texts(plan, data.tolist(), rng_of(len(data)), strength), data)
+        _check_alone(plan, data)
+        return _as(edit_texts(plan.plan, data.tolist(), rng_of(len(data)), strength), data)
     count = size_of(data, key, rules)
     if count is None:
+        _check_alone(plan, data)
         return edit_samples(plan, [data], rng_of(1), strength, rules, key)[0]
     return edit_batch(plan, data, rng_of(count), strength, rules, key)
 
 
 def edit_samples(
-    plan: Plan, samples: Sequence[Any], rng: Rng, strength: float, rules: Rules, key: Any = None
+    plan: TextPlan, samples: Sequence[Any], rng: Rng, strength: float, rules: Rules, key: Any = None
 ) -> list[Any]:
     """Return samples (strings, or tuples and dicts around them) with their texts edited, in the structure they have."""
     if all(isinstance(sample, str) for sample in samples):
-        return list(edit_texts(plan, list(samples), rng, strength))
+        _check_alone(plan, samples[0])
+        return list(edit_texts(plan.plan, list(samples), rng, strength))
     for row, sample in enumerate(samples):
         if not _is_container(sample):
             raise SampleError(f"sample {row} (index {rng.index[row]}): no text in {describe(sample)}")
@@ -111,14 +126,24 @@ def edit_samples(
         )
         for name, column in values.items():
             done = [put_entries(sample, {(name,): value}) for sample, value in zip(done, column, strict=True)]
+    if plan.mix is not None:
+        place, label = _to_mix(plan.mix, places, samples[0], rules)
+        texts, labels = _mixed(plan.mix, _gather(done, rng, place), [get_entry(s, label) for s in done], rng, strength)
+        rows = zip(done, texts, labels, strict=True)
+        done = [put_entries(sample, {(place,): text, label: soft}) for sample, text, soft in rows]
     return done
 
 
-def edit_batch(plan: Plan, batch: Any, rng: Rng, strength: float, rules: Rules, key: Any = None) -> Any:
+def edit_batch(plan: TextPlan, batch: Any, rng: Rng, strength: float, rules: Rules, key: Any = None) -> Any:
     """Return a batch (a tuple or dict around lists of strings) with its texts edited."""
-    for entry, place in enumerate(find_texts(batch, key, rules, batched=True)):
+    places = find_texts(batch, key, rules, batched=True)
+    for entry, place in enumerate(places):
         values = _edit(plan, partial(_column, batch, rng), place, rng, strength, rules, entry)
         batch = put_entries(batch, {(name,): _as(value, get_entry(batch, (name,))) for name, value in values.items()})
+    if plan.mix is not None:
+        place, label = _to_mix(plan.mix, places, batch, rules)
+        texts, labels = _mixed(plan.mix, _column(batch, rng, place), get_entry(batch, label), rng, strength)
+        batch = put_entries(batch, {(place,): _as(texts, get_entry(batch, (place,))), label: labels})
     return batch
 
 
@@ -146,17 +171,23 @@ def size_of(data: Any, key: Any, rules: Rules) -> int | None:
 
 
 def _edit(
-    plan: Plan, column: Callable[[Any], list[Any]], place: Place, rng: Rng, strength: float, rules: Rules, entry: int
+    plan: TextPlan,
+    column: Callable[[Any], list[Any]],
+    place: Place,
+    rng: Rng,
+    strength: float,
+    rules: Rules,
+    entry: int,
 ) -> dict[Any, list[Any]]:
     """Return the new values of a text and of what belongs to it, by name."""
     texts = column(place.path)
     if not place.spans and not place.in_words:
-        return {place.path: edit_texts(plan, texts, rng, strength, entry=entry)}
-    _check_rewriters(plan, place)
+        return {place.path: edit_texts(plan.plan, texts, rng, strength, entry=entry)}
+    _check_rewriters(plan.plan, place)
     words = texts
     if place.in_words:
         texts = [join(row) for row in words]
-    done, edits = edit_and_list(plan, texts, rng, strength, entry=entry)
+    done, edits = edit_and_list(plan.plan, texts, rng, strength, entry=entry)
     if place.in_words:
         tags = {name: column(name) for name in place.tags}
         parts = [edit_words(words[i], {n: tags[n][i] for n in tags}, edits[i]) for i in range(len(words))]
@@ -177,6 +208,37 @@ def _mapped(spans: Any, text: str, edits: list[Edit], policy: str, row: int, rng
     except (ValueError, TypeError, KeyError) as error:
         raise SampleError(f"{where}: spans: {error}") from error
     return type(spans)(mapped) if isinstance(spans, (list, tuple)) else mapped
+
+
+def _check_alone(plan: TextPlan, data: Any) -> None:
+    if plan.mix is not None:
+        raise TypeError(
+            f"{plan.mix[0]} mixes the texts of a batch, and their labels with them; {describe(data)} has no label or "
+            "no batch: give a batch of samples such as (text, label), as a wrapped dataset under a loader does"
+        )
+
+
+def _to_mix(mix: tuple[str, TextCutMix], places: list[Place], sample: Any, rules: Rules) -> tuple[Any, tuple[Any, ...]]:
+    """Return where the text to be mixed and its label stand. Raises where either is not clear, or spans are present."""
+    name = mix[0]
+    if len(places) != 1 or places[0].spans or places[0].in_words:
+        raise ValueError(f"{name} mixes samples of one text, without spans or labels of words; got {describe(sample)}")
+    label = find_label(sample, places[0].path, rules)
+    if label is None:
+        raise TypeError(
+            f"{name}: no label in {describe(sample)}, and labels are mixed with the texts; name it by keys="
+        )
+    return places[0].path, label
+
+
+def _mixed(
+    mix: tuple[str, TextCutMix], texts: list[str], labels: Any, rng: Rng, strength: float
+) -> tuple[list[str], Any]:
+    name, transform = mix
+    if not isinstance(labels, torch.Tensor):
+        labels = torch.as_tensor(np.asarray(labels))
+    mixed, weights, partners = mix_texts(transform, texts, rng, strength, name)
+    return mixed, mix_labels(labels, weights, partners, rng, transform.num_classes, name)
 
 
 def _check_rewriters(plan: Plan, place: Place) -> None:

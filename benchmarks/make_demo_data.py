@@ -36,6 +36,9 @@ https://github.com/zalandoresearch/fashion-mnist \
 | `astronaut.jpg` | portrait of the astronaut Eileen Collins, 512 x 512 colour | NASA, by way of \
 https://github.com/scikit-image/scikit-image (`data/astronaut.png`, stored as JPEG of quality 92) | \
 public domain | `{photo}` |
+| `banking77.json.xz` | BANKING77, questions to a bank with 77 intents, made by `benchmarks/make_banking77.py`: \
+duplicates and texts with two labels are left out | https://github.com/PolyAI-LDN/task-specific-datasets \
+(Casanueva et al. 2020, arXiv:2003.04807) | CC BY 4.0, in `banking77.LICENSE` | |
 """
 
 

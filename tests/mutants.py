@@ -26,6 +26,7 @@ from faults_adapters import MUTANTS as ADAPTERS
 from faults_families import MUTANTS as FAMILIES
 from faults_gallery import MUTANTS as GALLERY
 from faults_mix import MUTANTS as MIX
+from faults_models import MUTANTS as MODELS
 from faults_native import MUTANTS as NATIVE
 from faults_targets import MUTANTS as TARGETS
 from faults_tokens import MUTANTS as TOKENS
@@ -36,7 +37,7 @@ TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
-MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *NATIVE, *TRITON, *TOKENS]
+MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

@@ -19,7 +19,7 @@ LAYERS = [
     {"program", "placing", "runs", "fuse", "images"},
     {"boxes", "finding", "masks", "points", "target_values"},
     {"engines"},
-    {"targets", "mix_targets", "mixing", "soft_labels", "text_run", "token_run"},
+    {"targets", "mix_targets", "mixing", "soft_labels", "text_run", "text_mixing", "token_run"},
     {"texts"},
     {"rendering", "pipeline"},
     {"adapters"},
@@ -32,11 +32,23 @@ FAMILIES = {
     "omegaconf": {"config", "cli"},
     "pytorch_lightning": {"generators", "lightning"},
     "albumentations": {"adapters"},
-    "nlpaug": set(),
+    "nlpaug": {"adapters"},
+    "transformers": {"text"},
     "torchvision": {"adapters"},
 }
-HEAVY = ("torchvision", "cv2", "PIL", "albumentations", "nlpaug", "sklearn", "scipy", "pandas", "pytorch_lightning")
-HEAVY += ("lightning_fabric", "torchmetrics", "hydra", "omegaconf", "matplotlib", "rich", "triton")
+HEAVY = (
+    "transformers",
+    "torchvision",
+    "cv2",
+    "PIL",
+    "albumentations",
+    "nlpaug",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "pytorch_lightning",
+)
+HEAVY += ("lightning_fabric", "torchmetrics", "hydra", "omegaconf", "matplotlib", "rich", "triton", "transformers")
 
 
 def modules() -> dict[str, Path]:

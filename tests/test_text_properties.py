@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from text_samples import ALL, CASES, make
+from text_samples import ALL, CASES, HOLDING, make
 
 from augsynth import Pipeline
 from augsynth.program import Plan
@@ -111,10 +111,9 @@ def test_a_batch_equals_its_texts_one_by_one(texts: list[str], case: Any, first:
 def test_numbers_addresses_and_placeholders_stay(text: str, index: int) -> None:
     text = f"{text} $3.50 me@x.org {{a b c d}} https://x.org/y {text}"
     rng = Rng.of(0, np.array([index]))
-    for case in CASES:
-        if case[1].get("protect") is not False:
-            plan = Pipeline([make(*case)]).text_plan
-            assert plan is not None
-            done = edit_and_list(plan, [text], rng)[0][0]
-            held = r"\$3\.50|me@x\.org|\{a b c d\}|https://x\.org/y"
-            assert re.findall(held, done) == re.findall(held, text)
+    for case in HOLDING:
+        plan = Pipeline([make(*case)]).text_plan
+        assert plan is not None
+        done = edit_and_list(plan, [text], rng)[0][0]
+        held = r"\$3\.50|me@x\.org|\{a b c d\}|https://x\.org/y"
+        assert sorted(re.findall(held, done)) == sorted(re.findall(held, text))

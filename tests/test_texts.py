@@ -17,6 +17,7 @@ from augsynth import transforms as T
 from augsynth.errors import SampleError
 from augsynth.text.edits import SpanError
 from augsynth.text.label_words import label_words
+from augsynth.text.lexicon import Lexicon
 from augsynth.text.words import edit_words
 
 S = "the quick brown fox number {} jumps over the lazy dog and the sleeping cat"
@@ -278,3 +279,79 @@ def test_words_of_labels_are_left_alone_once_they_are_learned() -> None:
 def test_a_keyed_index_is_written_as_its_number() -> None:
     index = ag.KeyedIndex(7, epoch=2)
     assert f"{index}.png {index!s} {index:03d}" == "7.png 7 007"
+
+
+MIXED = Pipeline([T.RandomDeletion(rate=0.1), T.TextCutMix(num_classes=3)], seed=4)
+
+
+def test_texts_and_labels_are_mixed_in_a_loader() -> None:
+    data = [
+        (f"{word} " * 8 + word, i % 3)
+        for i, word in enumerate(["alpha", "beta", "gamma", "delta", "eta", "theta", "iota", "kappa"])
+    ]
+    batches = [list(ag.loader(ag.wrap(data, MIXED), 4, num_workers=workers)) for workers in (0, 1)]
+    assert str(batches[0]) == str(batches[1])
+    mixed = 0
+    for texts, labels in batches[0]:
+        assert labels.shape == (4, 3)
+        assert torch.allclose(labels.sum(1), torch.ones(4))
+        for text, label in zip(texts, labels, strict=True):
+            words = text.split()
+            shares = sorted(words.count(word) / len(words) for word in set(words))
+            assert max(shares) == pytest.approx(float(label.max()), abs=0.13) or float(label.max()) > max(shares)
+            mixed += len(set(words)) > 1
+    assert mixed >= 4
+
+
+def test_a_batch_of_texts_is_mixed_as_its_samples_are() -> None:
+    texts = [S.format(i) for i in range(6)]
+    batch = MIXED({"text": texts, "label": torch.arange(6) % 3}, index=range(6))
+    samples = MIXED([{"text": text, "label": i % 3} for i, text in enumerate(texts)], index=range(6))
+    assert batch["text"] == [sample["text"] for sample in samples]
+    assert torch.equal(batch["label"], torch.stack([sample["label"] for sample in samples]))
+
+
+@pytest.mark.parametrize("data", ["one text", ["two", "texts"], ("text", 1), {"text": "a b", "label": 1}])
+def test_texts_without_a_batch_or_labels_are_not_mixed(data: Any) -> None:
+    with pytest.raises(TypeError, match="text_cut_mix mixes the texts of a batch"):
+        MIXED(data)
+
+
+def test_spans_and_missing_labels_are_refused_where_texts_are_mixed() -> None:
+    with pytest.raises(ValueError, match="without spans"):
+        MIXED([{"text": "a b", "spans": [], "label": 1}] * 2)
+    with pytest.raises(TypeError, match="no label in a dict"):
+        MIXED([{"text": "a b", "other": 1}] * 2)
+
+
+@pytest.mark.parametrize(
+    ("transforms", "said"),
+    [
+        ([T.TextCutMix(), T.RandomDeletion()], "random_deletion stands behind text_cut_mix"),
+        ([T.TextCutMix(), T.TextCutMix()], "text_cut_mix_2: a pipeline mixes texts once"),
+        ([T.OneOf([T.TextCutMix()])], "one_of: TextCutMix stands by itself"),
+    ],
+)
+def test_a_mix_of_texts_has_its_place(transforms: list[Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Pipeline(transforms)
+
+
+def test_what_rewrites_a_text_is_refused_where_spans_are_and_later_edits_see_the_new_text(tmp_path: Any) -> None:
+    from nlpaug.augmenter.word import RandomWordAug
+
+    class Anew(T.TEXTS["RandomDeletion"]):  # type: ignore[misc]
+        rewrites = True
+
+        def instruction(self) -> None:
+            return None
+
+        def edit(self, document: Any, stream: Any, strength: float) -> None:
+            document.replace(0, len(document.text), "alpha beta gamma")
+
+    pipeline = Pipeline([Anew(), T.SynonymReplacement(rate=1.0, lexicon=Lexicon.from_dict({"beta": ["b"]}))])
+    assert pipeline("something else") == "alpha b gamma"
+    with pytest.raises(ValueError, match="anew: Anew writes the text anew, and 'spans' cannot follow"):
+        pipeline({"text": "something", "spans": [(0, 4)]})
+    theirs = ag.from_nlpaug(RandomWordAug(action="swap"), seed=1)
+    assert theirs(S.format(1), index=1) == theirs([S.format(0), S.format(1)], index=[0, 1])[1]

@@ -36,6 +36,8 @@ ORDINARY = (
     "The quick brown fox jumps over the lazy dog, and he isn't happy about it today.",
     "A good film, though LONG; the King of films!",
     "So: this is a self-made, well-known, long film — with the good king.",
+    "I do not know. You are late! They don't care? He said it is all right, because I believe him. I have it.",
+    "It cost 17 dollars, or 1,024 euros. That was in 1999. Nobody knows.",
 )
 HELD = (
     "It costs $3.50 today",
@@ -72,6 +74,15 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "CharSwap": [{"rate": 0.3}, {"rate": 1.0, "protect": False}],
     "CharDelete": [{"rate": 0.2}, {"rate": 0.6, "protect": False}],
     "CharInsert": [{"rate": 0.2}, {"rate": 0.5, "alphabet": "äß", "min_length": 4}],
+    "KeyboardNoise": [{"rate": 0.2}, {"rate": 0.5, "layout": "qwertz", "letters_only": False, "protect": False}],
+    "OcrNoise": [{"rate": 0.3}, {"rate": 0.8, "protect": False}],
+    "UnicodeConfusables": [{"rate": 0.3}],
+    "SpellingNoise": [{"rate": 0.6}, {"rate": 0.5, "table": {"good": ["goood"], "FILM": ["flim", "fillm"]}}],
+    "CaseNoise": [{"rate": 0.2}, {"rate": 0.4, "mode": "word"}],
+    "ContractionToggle": [{}],
+    "NumberNoise": [{"rate": 0.6}, {"rate": 0.6, "mode": "swap"}],
+    "WhitespaceNoise": [{"rate": 0.3}, {"rate": 0.8, "to": ["\n"], "protect": False}],
+    "SentenceShuffle": [{"rate": 0.9}],
 }
 BAD: dict[str, list[dict[str, Any]]] = {
     "SynonymReplacement": [{"max_senses": 0}, {"lexicon": "wordnet"}],
@@ -82,6 +93,15 @@ BAD: dict[str, list[dict[str, Any]]] = {
     "CharSwap": [{"min_length": 0}],
     "CharDelete": [{"min_length": "2"}],
     "CharInsert": [{"alphabet": ""}, {"alphabet": (1,)}],
+    "KeyboardNoise": [{"layout": "qwerti"}],
+    "OcrNoise": [{"min_length": 0}],
+    "UnicodeConfusables": [{"min_length": 0}],
+    "SpellingNoise": [{"table": "nowhere.tsv"}, {"table": {"a": "b"}}],
+    "CaseNoise": [{"mode": "title"}],
+    "ContractionToggle": [{"rate": (0.1, 2)}],
+    "NumberNoise": [{"mode": "spell"}],
+    "WhitespaceNoise": [{"to": "  "}, {"to": ("x",)}],
+    "SentenceShuffle": [{"min_edits": 1.5}],
 }
 BAD_EVERYWHERE: list[dict[str, Any]] = [
     {"p": 1.5},
@@ -106,3 +126,7 @@ def make(name: str, arguments: dict[str, Any]) -> Text:
 
 def words_of(text: str) -> list[str]:
     return [text[start:end] for start, end in Document(text).words]
+
+
+# What holds numbers and the like: all but those that are asked not to, and the one that is about numbers.
+HOLDING = [case for case in CASES if case[1].get("protect") is not False and case[0] != "NumberNoise"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import lzma
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -67,6 +70,48 @@ def fashion(split: str) -> DemoDataset:
     with as_file(files("augsynth.data") / "assets" / "fashion_mnist.npz") as path, np.load(path) as arrays:
         images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"].astype(np.int64)
     return DemoDataset(torch.from_numpy(images)[:, None], torch.from_numpy(labels), CLASSES)
+
+
+@dataclass(frozen=True, eq=False)
+class TextDataset:
+    """A map-style dataset of (text, int) items.
+
+    texts: N strings. labels: `(N,)` int64. classes: the name of each label.
+    """
+
+    texts: tuple[str, ...]
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+
+    @property
+    def targets(self) -> list[int]:
+        """The labels as a list of ints."""
+        return [int(label) for label in self.labels]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, index: int) -> tuple[str, int]:
+        return self.texts[int(index)], int(self.labels[int(index)])
+
+
+@lru_cache(1)
+def _banking() -> dict[str, Any]:
+    data = (files("augsynth.data") / "assets" / "banking77.json.xz").read_bytes()
+    found: dict[str, Any] = json.loads(lzma.decompress(data))
+    return found
+
+
+def banking(split: str) -> TextDataset:
+    """Load BANKING77 (CC BY 4.0): questions to a bank, 77 intents, "train" 9,999 and "test" 3,072 texts.
+
+    No text stands twice, or in both. Source: arXiv:2003.04807. Raises: ValueError for another split.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split={split!r} is not one of {', '.join(map(repr, SPLITS))}")
+    found = _banking()
+    labels = torch.tensor(found[f"{split}_labels"], dtype=torch.int64)
+    return TextDataset(tuple(found[f"{split}_texts"]), labels, tuple(found["classes"]))
 
 
 def photo() -> Image.Image:

@@ -5,6 +5,8 @@ from augsynth.quality.protocol import ARMS, Arm, Protocol
 from augsynth.quality.results import Comparison, Example, Run
 from augsynth.quality.samples import Source
 from augsynth.quality.statistics import Contrast, Estimate
+from augsynth.quality.text import TextSource, compare_texts
+from augsynth.quality.text_models import WordCNN
 from augsynth.quality.utility import compare
 
 __all__ = [
@@ -18,5 +20,8 @@ __all__ = [
     "Run",
     "SmallCNN",
     "Source",
+    "TextSource",
+    "WordCNN",
     "compare",
+    "compare_texts",
 ]

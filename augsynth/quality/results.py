@@ -14,6 +14,7 @@ import torch
 from augsynth.quality.protocol import Protocol
 from augsynth.quality.statistics import Contrast, Estimate, contrasts, estimate
 from augsynth.quality.training import Score
+from augsynth.text.edits import Edit
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,16 @@ class Example:
 
 
 @dataclass(frozen=True, eq=False)
+class TextExample:
+    """Texts that one arm was trained on: as they are, with the edits of the first epoch, and the class of each."""
+
+    arm: str
+    text: tuple[str, ...]
+    edits: tuple[tuple[Edit, ...], ...]
+    label: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """The outcome of `compare`. labels `(N,)` and positions `(N,)` of the test samples in the test data.
 
@@ -55,11 +66,12 @@ class Comparison:
     positions: np.ndarray
     few: dict[int, np.ndarray]
     runs: tuple[Run, ...]
-    examples: tuple[Example, ...] = ()
+    examples: tuple[Example | TextExample, ...] = ()
     interrupted: bool = False
     seconds: float = 0.0
     device: str = "cpu"
     notes: Mapping[str, Any] = field(default_factory=dict)
+    subject: str = "images"
 
     @property
     def planned(self) -> int:
@@ -95,6 +107,9 @@ class Comparison:
 
     def question(self) -> str:
         """Return the question in plain words."""
+        if self.subject == "texts":
+            others = ", ".join(arm for arm in self.protocol.arms if arm != self.protocol.base)
+            return f"With {self.protocol.labels_per_class} labelled texts a class: does it help to train with {others}?"
         return (
             f"With {self.protocol.labels_per_class} labelled samples a class: does augmentation help, "
             "do synthetic samples help, do both?"

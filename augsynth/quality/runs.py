@@ -188,7 +188,7 @@ def _train(
     shape = network_shape(setup)
     models = [make_model(setup.model, len(setup.classes), shape, derive(*salt, "weights")) for _ in rates]
     batches = make_batches(setup, arm, samples, generator, derive(*salt, "batches"))
-    counter = _Counter(task.number, name, listen)
+    counter = Counter(task.number, name, listen)
     with seeded(derive(*salt, "dropout"), device):
         speed = train(models, rates, batches, setup.protocol.weight_decay, device, counter.advance)
     counter.flush()
@@ -223,7 +223,7 @@ def to_uint8(image: torch.Tensor) -> torch.Tensor:
     return (image.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-class _Counter:
+class Counter:
     """Counts steps and reports them in lots."""
 
     def __init__(self, task: int, kind: str, listen: Listener) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -136,10 +136,29 @@ class Labelled:
 
 def check_classes(train: Source, test: Source, labels_per_class: int) -> None:
     """Raise a ValueError that says which class is missing where, or has fewer than labels_per_class samples."""
-    if train.classes != test.classes:
-        raise ValueError(f"training and test classes differ: {_few(train.classes)} and {_few(test.classes)}")
     if train.image_shape != test.image_shape:
         raise ValueError(f"training images are {train.image_shape}, test images {test.image_shape}")
+    check_labels(train, test, labels_per_class)
+
+
+class HasLabels(Protocol):
+    """Samples of which the labels are known."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """Return the labels `(N,)`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the name of each label."""
+
+    def __len__(self) -> int: ...
+
+
+def check_labels(train: HasLabels, test: HasLabels, labels_per_class: int) -> None:
+    """Raise a ValueError that says which class is missing where, or has fewer than labels_per_class samples."""
+    if train.classes != test.classes:
+        raise ValueError(f"training and test classes differ: {_few(train.classes)} and {_few(test.classes)}")
     present = np.bincount(train.labels.numpy(), minlength=len(train.classes))
     if np.count_nonzero(present) < 2:
         only = train.classes[int(present.argmax())]
@@ -162,15 +181,19 @@ def _few(names: Sequence[str], limit: int = 5) -> str:
 
 def draw_labels(source: Source, labels_per_class: int, seed: int) -> Labelled:
     """Draw and decode `labels_per_class` samples of each class, without replacement, keyed by seed and class."""
+    return read(source, few_positions(source, labels_per_class, seed))
+
+
+def few_positions(source: HasLabels, labels_per_class: int, seed: int) -> np.ndarray:
+    """Draw the positions of `labels_per_class` samples of each class."""
     labels = source.labels.numpy()
-    positions = np.concatenate(
+    return np.concatenate(
         [
             pool[Rng.of(seed, c).permutation("few labels", len(pool))[0, :labels_per_class]]
             for c in range(len(source.classes))
             for pool in [np.flatnonzero(labels == c)]
         ]
     )
-    return read(source, positions)
 
 
 def read(source: Source, positions: np.ndarray) -> Labelled:
@@ -182,7 +205,20 @@ def read(source: Source, positions: np.ndarray) -> Labelled:
     return Labelled(image, source.labels[torch.as_tensor(positions)], positions)
 
 
-def split_validation(samples: Labelled, share: float, seed: int) -> tuple[Labelled, Labelled]:
+Samples = TypeVar("Samples", bound="Indexed")
+
+
+class Indexed(Protocol):
+    """Samples that can be chosen by row."""
+
+    @property
+    def label(self) -> torch.Tensor:
+        """Return the labels `(N,)`."""
+
+    def __getitem__(self: Samples, rows: np.ndarray) -> Samples: ...
+
+
+def split_validation(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
     """Split into (fit, validation): `share` of each class, rounded, at least one and at most all but one."""
     labels = samples.label.numpy()
     held: list[np.ndarray] = []
@@ -194,7 +230,7 @@ def split_validation(samples: Labelled, share: float, seed: int) -> tuple[Labell
     return samples[np.setdiff1d(np.arange(len(labels)), validation)], samples[validation]
 
 
-def choose_test(source: Source, limit: int | None, seed: int) -> np.ndarray:
+def choose_test(source: HasLabels, limit: int | None, seed: int) -> np.ndarray:
     """Choose at most `limit` test samples, the same share of each class as nearly as possible; all where None."""
     everything = np.arange(len(source))
     if limit is None or limit >= len(source):

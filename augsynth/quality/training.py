@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -97,10 +97,24 @@ def stacked(images: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
     )
 
 
+class Stepped(Protocol):
+    """Batches of input and label."""
+
+    @property
+    def steps(self) -> int:
+        """How many batches there are."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many samples each has."""
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]: ...
+
+
 def train(
     models: Sequence[nn.Module],
     rates: Sequence[float],
-    batches: Batches,
+    batches: Stepped,
     weight_decay: float,
     device: torch.device,
     advance: Advance = lambda: None,
@@ -119,7 +133,7 @@ def train(
     ]
     started = time.perf_counter()
     for step, (image, label) in enumerate(batches):
-        image = image.to(device, memory_format=torch.channels_last)
+        image = _placed(image, device)
         label = label.to(device)
         for model, rate, optimizer in zip(models, rates, optimizers, strict=True):
             for group in optimizer.param_groups:
@@ -132,6 +146,10 @@ def train(
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return batches.steps * batches.batch_size / max(time.perf_counter() - started, 1e-9)
+
+
+def _placed(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
+    return batch.to(device, memory_format=torch.channels_last) if batch.ndim == 4 else batch.to(device)
 
 
 def schedule(step: int, steps: int) -> float:

@@ -8,14 +8,14 @@ its luck is part of the spread between seeds; a rate shared by all seeds would b
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from augsynth.quality.models import ModelFactory, SmallCNN, make_model
 from augsynth.quality.protocol import ARMS, Arm, Protocol
-from augsynth.quality.results import Comparison, Example, Run
+from augsynth.quality.results import Comparison, Example, Run, TextExample
 from augsynth.quality.runs import GeneratorFactory, Listener, Setup, network_shape, run_task, tasks
 from augsynth.quality.samples import Source, check_classes, choose_test, derive, draw_labels, read
 from augsynth.quality.training import augmented, stacked
@@ -55,24 +55,8 @@ def compare(
         raise ValueError(f"arms {', '.join(wanting)} need a generator; give one, or leave these arms out")
     started = time.perf_counter()
     setup = prepare(train_source, test_source, augment, evaluation, generator, model, protocol, arms, device)
-    runs: list[Run] = []
-    examples: list[Example] = []
-
-    def keep(event: Any) -> None:
-        if isinstance(event, Run):
-            runs.append(event)
-        elif isinstance(event, Example):
-            examples.append(event)
-        listen(event)
-
-    interrupted = False
     planned = tasks(protocol, arms)
-    # One process on a GPU: several would share it without being faster, and each would hold its own copy of CUDA.
-    processes = 1 if setup.device.startswith("cuda") else count(len(planned), workers)
-    try:
-        run_tasks(run_task, setup, planned, processes, keep)
-    except KeyboardInterrupt:
-        interrupted = True
+    runs, examples, interrupted = collect(run_task, setup, planned, setup.device, workers, listen)
     return Comparison(
         protocol=protocol,
         classes=train_source.classes,
@@ -85,6 +69,29 @@ def compare(
         seconds=time.perf_counter() - started,
         device=setup.device,
     )
+
+
+def collect(
+    run: Any, setup: Any, planned: Sequence[Any], device: str, workers: int | None, listen: Listener
+) -> tuple[list[Run], list[Any], bool]:
+    """Do the tasks and return the finished runs, the examples, and whether Ctrl-C ended it."""
+    runs: list[Run] = []
+    examples: list[Any] = []
+
+    def keep(event: Any) -> None:
+        if isinstance(event, Run):
+            runs.append(event)
+        elif isinstance(event, (Example, TextExample)):
+            examples.append(event)
+        listen(event)
+
+    # One process on a GPU: several would share it without being faster, and each would hold its own copy of CUDA.
+    processes = 1 if device.startswith("cuda") else count(len(planned), workers)
+    try:
+        run_tasks(run, setup, planned, processes, keep)
+    except KeyboardInterrupt:
+        return runs, examples, True
+    return runs, examples, False
 
 
 def prepare(

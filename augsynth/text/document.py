@@ -62,16 +62,21 @@ class Document:
         return sum(entry & KIND in (LETTER, DIGIT) for entry in self.classes)
 
     @cached_property
+    def _shielded_signs(self) -> bytes:
+        return bytes(shield(self.text, self.classes))
+
+    @cached_property
     def _shield(self) -> bytes:
-        held = shield(self.text, self.classes)
+        held = bytearray(self._shielded_signs)
         for start, end in self.words:
             if is_negation(self.lower(start, end)):
                 held[start:end] = b"\1" * (end - start)
         return bytes(held)
 
-    def protect(self, protection: Protection) -> None:
-        """Let `protection` hold for what comes next, in place of the one before."""
-        held = bytearray(self._shield if protection.default else len(self.text))
+    def protect(self, protection: Protection, negations: bool = True) -> None:
+        """Let `protection` hold for what comes next, in place of the one before. negations: hold them by default."""
+        shielded = self._shield if negations else self._shielded_signs
+        held = bytearray(shielded if protection.default else len(self.text))
         if protection.words:
             for start, end in self.words:
                 if self.lower(start, end) in protection.words:
@@ -92,6 +97,10 @@ class Document:
     def unheld(self, start: int, end: int) -> bool:
         """Tell whether nothing in [start, end) is held; it may be edited."""
         return not any(self._held[start:end])
+
+    def untouched(self, start: int, end: int) -> bool:
+        """Tell whether nothing in [start, end) is edited, and nothing was inserted there; it may be held."""
+        return not any(self._edited[start:end]) and not any(self._opened[start:end])
 
     def free_words(self) -> list[tuple[int, int]]:
         """Return the words of which nothing is held or edited."""

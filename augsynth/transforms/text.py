@@ -42,6 +42,7 @@ class Text(Leaf):
     word: ClassVar[str] = "text"
     draws: ClassVar[int] = 2
     params: ClassVar[int] = 2
+    negations: ClassVar[bool] = True  # holds them by default
     rewrites: ClassVar[bool] = False  # writes the whole string anew, so that no span can be followed
 
     def __post_init__(self) -> None:
