@@ -22,7 +22,7 @@ class TokenCollator:
     """Turn tokenized samples into an augmented batch: a `data_collator` of Hugging Face's Trainer, or any `collate_fn`.
 
     transforms: of tokens, a list or a mapping of names; those without a vocabulary get the tokenizer's, with the
-    synonyms of `lexicon`. collator: pads, by default as transformers.DataCollatorWithPadding does. follow, strength: see
+    synonyms of `lexicon`. collator: pads, by default as DataCollatorWithPadding does. follow, strength: see
     `augment_tokens`.
     A sample's "word_ids" and "index" are used here and go no further; the Trainer drops them, unless it has
     remove_unused_columns=False. An index keys a sample by (seed, epoch, index), where the epoch is that of a
