@@ -12,7 +12,7 @@ from augsynth.compiled import kernel
 from augsynth.errors import SampleError
 from augsynth.program import Plan, Program, draw
 from augsynth.rng import Rng
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.token_vocabulary import TokenVocabulary
 from augsynth.transforms.token_base import Tokens
 from augsynth.transforms.token_masks import TokenMask
 from augsynth.transforms.token_rows import NO_LABEL, Rows
@@ -80,20 +80,20 @@ def rows_of(batch: Any) -> int:
     return len(batch["input_ids"])
 
 
-def vocabulary_of(plan: Plan) -> Vocabulary:
+def vocabulary_of(plan: Plan) -> TokenVocabulary:
     """Return the vocabulary of a plan's transforms. Raises ValueError where one has none, or another."""
     if "vocabulary" not in plan.kept:
-        found: dict[Vocabulary, str] = {}
+        found: dict[TokenVocabulary, str] = {}
         for leaf in plan.leaves:
             if not isinstance(leaf.transform, Tokens):
                 raise TypeError(f"{leaf.name}: {type(leaf.transform).__name__} is no transform of tokens")
             if leaf.transform.vocabulary is None:
-                raise ValueError(f"{leaf.name}: give vocabulary=Vocabulary.of(tokenizer), or use TokenCollator")
+                raise ValueError(f"{leaf.name}: give vocabulary=TokenVocabulary.of(tokenizer), or use TokenCollator")
             found.setdefault(leaf.transform.vocabulary, leaf.name)
         if len(found) != 1:
             raise ValueError(f"{' and '.join(found.values()) or 'no transform'}: one vocabulary is needed for all")
         plan.kept["vocabulary"] = next(iter(found))
-    kept: Vocabulary = plan.kept["vocabulary"]
+    kept: TokenVocabulary = plan.kept["vocabulary"]
     return kept
 
 
@@ -151,7 +151,7 @@ def _followed(values: Tensor, source: Tensor, fill: int) -> Tensor:
 
 def _by_tensors(
     program: Program,
-    vocabulary: Vocabulary,
+    vocabulary: TokenVocabulary,
     ids: Tensor,
     mask: Tensor,
     words: Tensor | None,
@@ -180,7 +180,7 @@ def _by_tensors(
 
 def _native(
     program: Program,
-    vocabulary: Vocabulary,
+    vocabulary: TokenVocabulary,
     ids: Tensor,
     mask: Tensor,
     words: Tensor | None,
@@ -228,14 +228,14 @@ def _instructions(plan: Plan, strength: float) -> tuple[np.ndarray, np.ndarray]:
     return found
 
 
-def _book(vocabulary: Vocabulary) -> np.ndarray:
+def _book(vocabulary: TokenVocabulary) -> np.ndarray:
     """Return addresses and numbers, as TokenBook in native/tokens.h; the vocabulary holds the tables."""
     tables = (vocabulary.flags, vocabulary.ordinary, vocabulary.indptr, vocabulary.indices)
     numbers = vocabulary.size, len(vocabulary.ordinary), vocabulary.pad, vocabulary.mask or 0, vocabulary.left
     return np.array([*(table.data_ptr() for table in tables), *numbers], np.int64)
 
 
-def _refuse(ids: Tensor, row: int, vocabulary: Vocabulary, rng: Rng) -> None:
+def _refuse(ids: Tensor, row: int, vocabulary: TokenVocabulary, rng: Rng) -> None:
     strange = ids[row][(ids[row] < 0) | (ids[row] >= vocabulary.size)][0]
     raise SampleError(
         f"sample {row} (index {rng.index[row]}): the id {int(strange)} is not in the vocabulary of {vocabulary.size}"

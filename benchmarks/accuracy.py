@@ -29,7 +29,7 @@ from augsynth.quality import Protocol, TextSource, compare_texts
 from augsynth.quality.results import Comparison
 from augsynth.quality.text_models import BUCKETS, Words
 from augsynth.text.lexicon import Lexicon
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.token_vocabulary import TokenVocabulary
 
 ARMS = ("none", "eda", "aeda", "masking", "tokens")
 RATES = (0.003, 0.01)
@@ -54,12 +54,12 @@ RUNS = {
 }
 
 
-def vocabulary(words: Words) -> Vocabulary:
+def vocabulary(words: Words) -> TokenVocabulary:
     """Return the ids of a network's words as a vocabulary with synonyms."""
     tokens = ["[PAD]", *(f"[{i}]" for i in range(BUCKETS)), *words.known]
     table = {token: i for i, token in enumerate(tokens)}
     # No id is kept for masks: a hidden word is one of those that all rare words share.
-    return Vocabulary.from_mapping(table, pad="[PAD]", mask="[0]", lexicon=Lexicon.default(), max_senses=2)
+    return TokenVocabulary.from_mapping(table, pad="[PAD]", mask="[0]", lexicon=Lexicon.default(), max_senses=2)
 
 
 def masking(words: Words) -> Pipeline:

@@ -24,7 +24,7 @@ from protocol import Candidate, attempt, head, measure, one_core, save
 from augsynth import transforms as T
 from augsynth.program import Plan, draw
 from augsynth.rng import Rng
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.token_vocabulary import TokenVocabulary
 from augsynth.token_run import augment_tokens
 from augsynth.transforms.base import named
 
@@ -44,14 +44,14 @@ class Pairs:
         return np.cumsum([0, *map(len, rows)]), np.array([j for row in rows for j in row])
 
 
-def vocabulary() -> Vocabulary:
+def vocabulary() -> TokenVocabulary:
     """Return a vocabulary of BERT's size."""
     words = {token: i for i, token in enumerate(("[PAD]", "[CLS]", "[SEP]", "[MASK]"))}
     words |= {("##" if i % 5 == 0 else "") + f"w{i}": i for i in range(FIRST, SIZE)}
-    return Vocabulary.from_mapping(words, pad="[PAD]", mask="[MASK]", special=("[CLS]", "[SEP]"), lexicon=Pairs())
+    return TokenVocabulary.from_mapping(words, pad="[PAD]", mask="[MASK]", special=("[CLS]", "[SEP]"), lexicon=Pairs())
 
 
-def transforms(v: Vocabulary) -> dict[str, Any]:
+def transforms(v: TokenVocabulary) -> dict[str, Any]:
     """Return what is measured."""
     return {
         "synonym": T.TokenSynonym(vocabulary=v),

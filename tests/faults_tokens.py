@@ -149,14 +149,14 @@ MUTANTS = [
     ),
     Mutant(
         "unknown words are special",
-        "text/vocabulary.py",
+        "text/token_vocabulary.py",
         "- ({unk} - set(roles))",
         "",
         _test("pieces_of_wordpiece_go_on", "tokens_vocabulary"),
     ),
     Mutant(
         "every token starts a word",
-        "text/vocabulary.py",
+        "text/token_vocabulary.py",
         "if not token.startswith(mark) or token == mark}",
         "}",
         _test("pieces_of_wordpiece_go_on", "tokens_vocabulary"),

@@ -34,7 +34,7 @@ from token_samples import (
 
 from augsynth import transforms as T
 from augsynth.rng import philox
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.token_vocabulary import TokenVocabulary
 from augsynth.transforms.token_rows import choose, drawn
 
 SPECIAL = {PAD, CLS, SEP, MASK}
@@ -320,8 +320,8 @@ def test_a_bad_argument_names_itself(change: dict[str, Any]) -> None:
         (T.TokenMask, {"max_length": 0}),
         (T.TokenCutoff, {"style": "word"}),
         (T.TokenSynonym, {"vocabulary": "bert"}),
-        (T.TokenSynonym, {"vocabulary": Vocabulary.from_mapping({"[PAD]": 0, "a": 1}, pad="[PAD]")}),
-        (T.TokenMask, {"vocabulary": Vocabulary.from_mapping({"[PAD]": 0, "a": 1}, pad="[PAD]")}),
+        (T.TokenSynonym, {"vocabulary": TokenVocabulary.from_mapping({"[PAD]": 0, "a": 1}, pad="[PAD]")}),
+        (T.TokenMask, {"vocabulary": TokenVocabulary.from_mapping({"[PAD]": 0, "a": 1}, pad="[PAD]")}),
     ],
 )
 def test_an_argument_that_does_not_suit_names_itself(cls: Any, change: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from augsynth.data.tokens import TokenCollator
 from augsynth.lightning.callbacks import AugmentOnDevice
 from augsynth.pipeline import Pipeline
 from augsynth.rng import KeyedIndex
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.token_vocabulary import TokenVocabulary
 
 BIG, GER, LARGE, HOUSE = 5, 6, 7, 12
 TRANSFORMS = [T.TokenDelete(rate=0.3), T.TokenSwap(rate=0.4)]
@@ -98,7 +98,7 @@ def test_word_ids_are_used_and_dropped() -> None:
 
 def test_the_lexicon_gives_synonyms() -> None:
     collate = TokenCollator(wordpiece(), [T.TokenSynonym(rate=1.0)], lexicon=Neighbours())
-    known = set(Vocabulary.of(wordpiece(), Neighbours()).synonyms(LARGE))
+    known = set(TokenVocabulary.of(wordpiece(), Neighbours()).synonyms(LARGE))
     assert (
         set(collate([sample(0, index=i, input_ids=[1, LARGE, 2]) for i in range(50)])["input_ids"][:, 1].tolist())
         == known
@@ -184,4 +184,4 @@ def test_training_sees_augmented_tokens() -> None:
 
 
 def test_a_vocabulary_of_a_tokenizer_needs_no_lexicon_for_swaps() -> None:
-    assert TokenCollator(wordpiece(), TRANSFORMS).transforms["token_swap"].vocabulary == Vocabulary.of(wordpiece())
+    assert TokenCollator(wordpiece(), TRANSFORMS).transforms["token_swap"].vocabulary == TokenVocabulary.of(wordpiece())

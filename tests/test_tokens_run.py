@@ -238,7 +238,7 @@ def test_what_is_no_batch_of_tokens_is_refused() -> None:
 
 
 def test_vocabularies_are_needed_and_must_agree() -> None:
-    with pytest.raises(ValueError, match=r"token_swap: give vocabulary=Vocabulary\.of"):
+    with pytest.raises(ValueError, match=r"token_swap: give vocabulary=TokenVocabulary\.of"):
         run(T.TokenSwap(), batch_of(ROWS))
     other = T.TokenSwap(vocabulary=type(RIGHT).from_mapping({"[PAD]": 0, "a": 1}, pad="[PAD]"))
     with pytest.raises(ValueError, match="token_delete and token_swap: one vocabulary is needed"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from augsynth import transforms as T
 from augsynth.program import Plan
 from augsynth.rng import Rng
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.token_vocabulary import TokenVocabulary
 from augsynth.token_run import augment_tokens
 from augsynth.transforms.base import named
 
@@ -32,9 +32,9 @@ class Neighbours:
         return np.cumsum([0, *map(len, rows)]), np.array([j for row in rows for j in row])
 
 
-def vocabulary(left: bool = False) -> Vocabulary:
+def vocabulary(left: bool = False) -> TokenVocabulary:
     names = {"pad": "[PAD]", "mask": "[MASK]", "unk": "[UNK]"}
-    return Vocabulary.from_mapping(WORDS, **names, special=("[CLS]", "[SEP]"), left=left, lexicon=Neighbours())
+    return TokenVocabulary.from_mapping(WORDS, **names, special=("[CLS]", "[SEP]"), left=left, lexicon=Neighbours())
 
 
 RIGHT, LEFT = vocabulary(), vocabulary(left=True)
@@ -77,7 +77,7 @@ def content(batch: dict[str, torch.Tensor], row: int) -> list[int]:
     return found
 
 
-def each(v: Vocabulary, **kwargs: Any) -> dict[str, Any]:
+def each(v: TokenVocabulary, **kwargs: Any) -> dict[str, Any]:
     """Return every transform of tokens, in each of its styles."""
     return {
         "synonym": T.TokenSynonym(vocabulary=v, **kwargs),

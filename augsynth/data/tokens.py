@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from augsynth.program import Plan
 from augsynth.rng import Rng
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.token_vocabulary import TokenVocabulary
 from augsynth.token_run import augment_tokens, vocabulary_of
 from augsynth.transforms.base import named
 from augsynth.transforms.token_base import with_vocabulary
@@ -21,7 +22,7 @@ class TokenCollator:
     """Turn tokenized samples into an augmented batch: a `data_collator` of Hugging Face's Trainer, or any `collate_fn`.
 
     transforms: of tokens, a list or a mapping of names; those without a vocabulary get the tokenizer's, with the
-    synonyms of `lexicon`. collator: pads, by default transformers.DataCollatorWithPadding. follow, strength: see
+    synonyms of `lexicon`. collator: pads, by default as DataCollatorWithPadding does. follow, strength: see
     `augment_tokens`.
     A sample's "word_ids" and "index" are used here and go no further; the Trainer drops them, unless it has
     remove_unused_columns=False. An index keys a sample by (seed, epoch, index), where the epoch is that of a
@@ -41,11 +42,8 @@ class TokenCollator:
         follow: Mapping[str, int] | None = None,
         strength: float = 1.0,
     ) -> None:
-        if collator is None:
-            from transformers import DataCollatorWithPadding
-
-            collator = DataCollatorWithPadding(tokenizer)
-        vocabulary = Vocabulary.of(tokenizer, lexicon, max_senses)
+        collator = partial(_padded, tokenizer) if collator is None else collator
+        vocabulary = TokenVocabulary.of(tokenizer, lexicon, max_senses)
         given = named(transforms, "TokenCollator")
         self.transforms = {name: with_vocabulary(transform, vocabulary) for name, transform in given.items()}
         self.collator, self.seed, self.follow, self.strength = collator, seed, follow, strength
@@ -68,7 +66,7 @@ class TokenCollator:
         batch = dict(self.collator(rest))
         rng = self._rng(taken["index"], len(features))
         if taken["word_ids"] is not None:
-            batch["word_ids"] = self._padded(taken["word_ids"], batch["input_ids"].shape[1])
+            batch["word_ids"] = self._words(taken["word_ids"], batch["input_ids"].shape[1])
         result = augment_tokens(self._plan, batch, rng, self.strength, follow=self.follow)
         result.pop("word_ids", None)
         return result
@@ -78,7 +76,7 @@ class TokenCollator:
             return Rng.fresh(size)
         return Rng.of(self.seed, [i if isinstance(i, int) else int(i) for i in index], self.epoch)
 
-    def _padded(self, rows: list[Any], length: int) -> torch.Tensor:
+    def _words(self, rows: list[Any], length: int) -> torch.Tensor:
         result = torch.full((len(rows), length), -1)
         for i, row in enumerate(rows):
             numbers = torch.tensor([-1 if word is None else int(word) for word in row])
@@ -86,6 +84,16 @@ class TokenCollator:
                 raise ValueError(f"sample {i}: {len(numbers)} word_ids for rows of {length} tokens")
             result[i, length - len(numbers) if self._left else 0 :][: len(numbers)] = numbers
         return result
+
+
+def _padded(tokenizer: Any, features: Features) -> Mapping[str, Any]:
+    """Pad by the tokenizer; a "label" becomes one of the batch's "labels", as models take them."""
+    names = {"label": "labels", "label_ids": "labels"}
+    renamed = [{names.get(name, name): value for name, value in sample.items()} for sample in features]
+    # It would advise to pad where it tokenizes, which is before the batches are known.
+    getattr(tokenizer, "deprecation_warnings", {})["Asking-to-pad-a-fast-tokenizer"] = True
+    batch: Mapping[str, Any] = tokenizer.pad(renamed, return_tensors="pt")
+    return batch
 
 
 def _column(features: Sequence[Mapping[str, Any]], name: str) -> list[Any] | None:

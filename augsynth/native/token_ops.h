@@ -64,6 +64,12 @@ static void sort_ranks(int64_t *ranked, int64_t k) {
             held = ranked[j], ranked[j] = ranked[j - 1], ranked[j - 1] = held;
 }
 
+/* Let the content go on with what stands from `at` to `stop`. */
+static int keep_tokens(Ids *row, int made, int at, int stop) {
+    for (; at < stop; at++, made++) row->take[made] = row->seat[made] = at;
+    return made;
+}
+
 static void token_swap(Ids *row, const TokenOp *op) {
     const int64_t k = 2 * smaller(token_count(row, op, 1), row->count / 2);
     if (!k) return;
@@ -76,24 +82,24 @@ static void token_swap(Ids *row, const TokenOp *op) {
     }
     sort_ranks(row->ranked, k);
     int *other = row->list;
-    for (int i = 0; !single && i < row->count; i++) other[i] = i;
     for (int64_t c = 0; c < k; c += 2) {
         const int one = row->chosen[(uint32_t)row->ranked[c]], two = row->chosen[(uint32_t)row->ranked[c + 1]];
         const int a = row->start[one], b = row->start[two];
-        if (!single) other[one] = two, other[two] = one;
-        else exchange(row->ids, a, b), exchange(row->source, a, b), exchange(row->labels, a, b);
+        other[one] = two, other[two] = one;
+        if (single) exchange(row->ids, a, b), exchange(row->source, a, b), exchange(row->labels, a, b);
     }
     if (single) return;
-    int made = 0, word = 0;
-    for (int at = row->low; at < row->high; at++) {
-        if (row->kinds[at] == FIXED) row->take[made] = row->seat[made] = at, made++;
-        if (row->kinds[at] != FIRST) continue;
-        const int last = at + row->extent[word] - 1;
+    int made = 0, at = row->low;
+    for (int64_t c = 0; c < k; c++) row->ranked[c] = row->chosen[c];
+    sort_ranks(row->ranked, k);
+    for (int64_t c = 0; c < k; c++) {
+        const int word = (int)row->ranked[c], first = row->start[word], last = first + row->extent[word] - 1;
+        made = keep_tokens(row, made, at, first);
         for (int i = 0; i < row->extent[other[word]]; i++)
-            row->take[made] = row->start[other[word]] + i, row->seat[made++] = at + i < last ? at + i : last;
-        word++;
+            row->take[made] = row->start[other[word]] + i, row->seat[made++] = first + i < last ? first + i : last;
+        at = last + 1;
     }
-    move_tokens(row, made);
+    move_tokens(row, keep_tokens(row, made, at, row->high));
 }
 
 static void token_insert(Ids *row, const TokenOp *op) {
@@ -112,18 +118,13 @@ static void token_insert(Ids *row, const TokenOp *op) {
                                                          : row->ordinary[below(word, row->book->ordinaries)]);
     }
     sort_ranks(row->ranked, fit);
-    int made = 0, next = 0, word = 0;
-    for (int at = row->low; at < row->high; at++) {
-        if (row->kinds[at] == FIRST) {
-            for (; next < fit && row->ranked[next] >> 32 == word; next++, made++) {
-                row->take[made] = -1, row->seat[made] = at;
-                row->fresh[made] = row->list[(uint32_t)row->ranked[next]];
-            }
-            word++;
-        }
-        row->take[made] = row->seat[made] = at, made++;
+    int made = 0, at = row->low;
+    for (int64_t c = 0; c < fit; c++, made++) {
+        const int first = row->start[row->ranked[c] >> 32];
+        made = keep_tokens(row, made, at, first);
+        row->take[made] = -1, row->seat[made] = at = first, row->fresh[made] = row->list[(uint32_t)row->ranked[c]];
     }
-    move_tokens(row, made);
+    move_tokens(row, keep_tokens(row, made, at, row->high));
 }
 
 /* Write the mask over tokens, or others in their place, by the four words of a column; origin is where its first stands. */

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import torch
 
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.token_vocabulary import TokenVocabulary
 from augsynth.transforms.base import Array, Leaf, Transform, is_range
 from augsynth.transforms.fields import key_words
 from augsynth.transforms.token_rows import CONTROL, PLACES, Rows, drawn
@@ -33,7 +33,7 @@ class Tokens(Leaf):
     rate: float | tuple[float, float] = 0.1
     min_edits: int = 0
     max_edits: int | None = None
-    vocabulary: Vocabulary | None = None
+    vocabulary: TokenVocabulary | None = None
 
     word: ClassVar[str] = "tokens"
     draws: ClassVar[int] = 2
@@ -50,11 +50,11 @@ class Tokens(Leaf):
         if self.max_edits is not None and not (is_whole(self.max_edits) and self.max_edits >= self.min_edits):
             self.fail("max_edits", "a whole number, not below min_edits, or None")
         if self.vocabulary is not None:
-            if not isinstance(self.vocabulary, Vocabulary):
-                self.fail("vocabulary", "an augsynth.text.vocabulary.Vocabulary, or None")
+            if not isinstance(self.vocabulary, TokenVocabulary):
+                self.fail("vocabulary", "an augsynth.text.token_vocabulary.TokenVocabulary, or None")
             self.check_vocabulary(self.vocabulary)
 
-    def check_vocabulary(self, vocabulary: Vocabulary) -> None:
+    def check_vocabulary(self, vocabulary: TokenVocabulary) -> None:
         """Raise ValueError where the vocabulary lacks what this transform needs."""
 
     @property
@@ -130,7 +130,7 @@ def is_tokens(name: str, transform: Transform) -> bool:
     return found.pop()
 
 
-def with_vocabulary(transform: Chosen, vocabulary: Vocabulary) -> Chosen:
+def with_vocabulary(transform: Chosen, vocabulary: TokenVocabulary) -> Chosen:
     """Return the transform, and those in it, with this vocabulary where they have none."""
     if isinstance(transform, Tokens):
         return transform if transform.vocabulary is not None else replace(transform, vocabulary=vocabulary)

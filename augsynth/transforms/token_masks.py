@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.token_vocabulary import TokenVocabulary
 from augsynth.transforms.base import Array, is_number
 from augsynth.transforms.token_base import Tokens, is_whole
 from augsynth.transforms.token_rows import (
@@ -63,7 +63,7 @@ class TokenMask(Tokens):
         if not (is_whole(self.max_length) and self.max_length >= 1):
             self.fail("max_length", "a whole number, 1 or more")
 
-    def check_vocabulary(self, vocabulary: Vocabulary) -> None:
+    def check_vocabulary(self, vocabulary: TokenVocabulary) -> None:
         if vocabulary.mask is None and self.mask_share > 0:
             self.fail("vocabulary", "one with a mask token")
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from augsynth.rng import Rng
-from augsynth.text.vocabulary import KNOWN, SPECIAL, START, Vocabulary
+from augsynth.text.token_vocabulary import KNOWN, SPECIAL, START, TokenVocabulary
 from augsynth.transforms.base import Array
 
 Tensor = torch.Tensor
@@ -45,7 +45,7 @@ class Rows:
     for a new one; place: likewise, of what belongs to the place and not to the token. labels: what was masked.
     """
 
-    vocabulary: Vocabulary
+    vocabulary: TokenVocabulary
     ids: Tensor
     mask: Tensor
     kinds: Tensor
@@ -56,7 +56,9 @@ class Rows:
     high: Tensor
 
     @classmethod
-    def of(cls, vocabulary: Vocabulary, ids: Tensor, mask: Tensor, words: Tensor | None, fixed: Tensor | None) -> Rows:
+    def of(
+        cls, vocabulary: TokenVocabulary, ids: Tensor, mask: Tensor, words: Tensor | None, fixed: Tensor | None
+    ) -> Rows:
         """Read a batch; words: `word_ids`, -1 for none; fixed: the special tokens' mask."""
         flags = vocabulary.tables(ids.device)[0][ids]
         shown = mask != 0

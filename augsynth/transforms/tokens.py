@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from augsynth.text.vocabulary import Vocabulary
+from augsynth.text.token_vocabulary import TokenVocabulary
 from augsynth.transforms.token_base import Tokens
 from augsynth.transforms.token_rows import (
     FIRST,
@@ -38,7 +38,7 @@ class TokenSynonym(Tokens):
 
     code: ClassVar[int] = SYNONYM
 
-    def check_vocabulary(self, vocabulary: Vocabulary) -> None:
+    def check_vocabulary(self, vocabulary: TokenVocabulary) -> None:
         if not len(vocabulary.indices):
             self.fail("vocabulary", "one with synonyms: give its maker a lexicon")
 
@@ -143,7 +143,7 @@ class TokenInsert(Tokens):
         if self.source not in SOURCES:
             self.fail("source", "one of " + ", ".join(SOURCES))
 
-    def check_vocabulary(self, vocabulary: Vocabulary) -> None:
+    def check_vocabulary(self, vocabulary: TokenVocabulary) -> None:
         if self.source == "synonym" and not len(vocabulary.indices):
             self.fail("vocabulary", "one with synonyms: give its maker a lexicon")
         if self.source == "mask" and vocabulary.mask is None:

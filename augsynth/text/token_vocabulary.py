@@ -16,7 +16,7 @@ _CONTINUES, _MARKERS = "##", ("Ġ", "▁")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Vocabulary:
+class TokenVocabulary:
     """A tokenizer as tables over its ids; a value: compared by content, pickled, a field of transforms.
 
     flags: `(size,)` uint8 of the bits above. ordinary: the ids that may be written at random, neither special nor
@@ -34,7 +34,7 @@ class Vocabulary:
     left: bool = False
 
     @classmethod
-    def of(cls, tokenizer: Any, lexicon: Any = None, max_senses: int = 1) -> Vocabulary:
+    def of(cls, tokenizer: Any, lexicon: Any = None, max_senses: int = 1) -> TokenVocabulary:
         """Read a Hugging Face tokenizer, fast or slow: BERT's "##", RoBERTa's "Ġ" and sentencepiece's "▁".
 
         lexicon: an `augsynth.text.lexicon.Lexicon`, for synonyms; a word of several tokens has none. Without a padding
@@ -42,7 +42,7 @@ class Vocabulary:
         has `word_ids`.
         """
         if not hasattr(tokenizer, "get_vocab"):
-            raise TypeError(f"Vocabulary.of takes a tokenizer with get_vocab(), got {type(tokenizer).__name__}")
+            raise TypeError(f"TokenVocabulary.of takes a tokenizer with get_vocab(), got {type(tokenizer).__name__}")
         words: dict[str, int] = tokenizer.get_vocab()
         unk, ends = tokenizer.unk_token_id, tokenizer.eos_token_id
         roles = [getattr(tokenizer, f"{role}_token_id", None) for role in ("bos", "eos", "sep", "cls", "pad", "mask")]
@@ -65,12 +65,12 @@ class Vocabulary:
         left: bool = False,
         lexicon: Any = None,
         max_senses: int = 1,
-    ) -> Vocabulary:
+    ) -> TokenVocabulary:
         """Read a mapping of tokens to ids. pad, mask, unk, special: tokens in it; pad and mask are special anyway."""
         named = [pad, *special, *([mask] if mask is not None else [])]
         missing = [token for token in (*named, *([unk] if unk is not None else [])) if token not in words]
         if missing:
-            raise ValueError(f"Vocabulary: {missing[0]!r} is not among the {len(words)} tokens")
+            raise ValueError(f"TokenVocabulary: {missing[0]!r} is not among the {len(words)} tokens")
         ids = {name: None if token is None else words[token] for name, token in (("mask", mask), ("unk", unk))}
         special_ids = {words[token] for token in named}
         return cls._made(words, special_ids, words[pad], ids["mask"], ids["unk"], left, lexicon, max_senses)
@@ -86,7 +86,7 @@ class Vocabulary:
         left: bool,
         lexicon: Any,
         max_senses: int,
-    ) -> Vocabulary:
+    ) -> TokenVocabulary:
         size = max([*words.values(), pad], default=0) + 1
         ordered = sorted(words.items(), key=lambda item: item[1])  # tokenizers give them in any order
         ids = {token: i for token, i in ordered if i not in special and i != unk}
@@ -141,13 +141,13 @@ class Vocabulary:
         return made.hexdigest()
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Vocabulary) and self.digest == other.digest)
+        return self is other or (isinstance(other, TokenVocabulary) and self.digest == other.digest)
 
     def __hash__(self) -> int:
         return hash(self.digest)
 
     def __repr__(self) -> str:
-        return f"Vocabulary({self.size} ids, {len(self.indices)} synonyms, {self.digest})"
+        return f"TokenVocabulary({self.size} ids, {len(self.indices)} synonyms, {self.digest})"
 
     def __getstate__(self) -> dict[str, Any]:
         return {item.name: getattr(self, item.name) for item in fields(self)}
