@@ -17,6 +17,7 @@ from augsynth.quality.samples import Labelled
 from augsynth.transforms import Normalize, RandomErasing
 
 AUGMENTS = ("none", "light", "standard", "strong")
+OF_TEXT = ("aeda", "eda", "text_light", "typos")
 
 
 def composed(name, *overrides):
@@ -27,7 +28,19 @@ def composed(name, *overrides):
 def test_the_options_are_the_files_that_ship():
     folder = files("augsynth.conf")
     found = sorted(entry.name for entry in (folder / "augment").iterdir() if entry.name.endswith(".yaml"))
-    assert found == sorted(f"{name}.yaml" for name in AUGMENTS)
+    assert found == sorted(f"{name}.yaml" for name in (*AUGMENTS, *OF_TEXT))
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_presets_of_text_build_and_are_gentle(name):
+    pipeline = config.pipeline(name)
+    text = "the old king said that he would not go to the city, because he was happy with the small film " * 3
+    done = pipeline([text] * 40, index=range(40))
+    assert len(set(done)) > 20
+    leaves = [leaf.transform for leaf in pipeline.text_plan.leaves]
+    assert all(max(leaf.shares) <= 0.1 for leaf in leaves)
+    changed = config.pipeline(name, [f"~transforms.{next(iter(pipeline.transforms))}"])
+    assert len(changed.transforms) == len(pipeline.transforms) - 1
 
 
 @pytest.mark.parametrize("name", AUGMENTS)

@@ -149,14 +149,14 @@ def test_the_wheel_works_from_another_directory(wheel: Path, tmp_path: Path) -> 
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     place, groups, samples, composed = python(tmp_path, tmp_path / "site", LOOK).splitlines()
     assert Path(place) == tmp_path / "site" / "augsynth"
-    assert groups == "light.yaml none.yaml standard.yaml strong.yaml"
+    assert groups == "aeda.yaml eda.yaml light.yaml none.yaml standard.yaml strong.yaml text_light.yaml typos.yaml"
     assert (samples, composed) == ("2000", "True")
 
 
 def test_the_checkout_works_uninstalled_from_another_directory(tmp_path: Path) -> None:
     place, groups, samples, composed = python(tmp_path, ROOT, LOOK).splitlines()
     assert Path(place) == ROOT / "augsynth"
-    assert groups == "light.yaml none.yaml standard.yaml strong.yaml"
+    assert groups == "aeda.yaml eda.yaml light.yaml none.yaml standard.yaml strong.yaml text_light.yaml typos.yaml"
     assert (samples, composed) == ("2000", "True")
 
 
