@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from augsynth.text.inflection import ADJECTIVE, ADVERB, NOUN, VERB, irregular_kinds, lemmas
+from augsynth.text.inflection import ADJECTIVE, ADVERB, ING, NOUN, PAST, PLURAL, VERB, irregular_kinds, lemmas, regular
 
 MAGIC = b"augsynth lexicon 1\n"
 SENSES = 3  # of a word and part of speech that the table keeps
+# How often a word stands in WordNet's own definitions and examples, 1.5 million words of plain English, if it is to
+# take the place of another: so payment becomes no defrayment.
+LEAST = 8
 POS = {"n": NOUN, "v": VERB, "a": ADJECTIVE, "s": ADJECTIVE, "r": ADVERB}
 _FILES = {"noun": NOUN, "verb": VERB, "adj": ADJECTIVE, "adv": ADVERB}
+_LETTERS = re.compile(r"[a-z]+")
 _WORD = re.compile(r"[a-z]{2,}")
 
 
@@ -30,10 +35,20 @@ class Entry:
 
 @dataclass
 class WordNet:
-    """Lemmas by word and part of speech, and the words of each synset."""
+    """Lemmas by word and part of speech, the words of each synset, and how often words are used in the definitions."""
 
     entries: dict[tuple[str, int], Entry] = field(default_factory=dict)
     members: dict[str, list[str]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def read(self, text: str) -> None:
+        """Count the words of a definition or an example."""
+        self.counts.update(_LETTERS.findall(text.lower()))
+
+    def common(self, word: str) -> bool:
+        """Tell whether a word, in any regular form, is one that people use."""
+        forms = {word, *(regular(word, kind) for kind in (PLURAL, PAST, ING))}
+        return sum(self.counts[form] for form in forms if form is not None) >= LEAST
 
     def pairs(self, word: str, pos: int) -> list[tuple[str, int]]:
         """Return synonyms and ranks: the sense of the word or of the synonym, whichever is rarer, from 0.
@@ -45,7 +60,7 @@ class WordNet:
             for other in self.members[synset]:
                 own = self.entries.get((other, pos))
                 rank = max(sense, own.senses.index(synset) if own and synset in own.senses else SENSES)
-                if is_word(other) and other != word and rank < SENSES:
+                if is_word(other) and other != word and rank < SENSES and self.common(other):
                     found[other] = min(rank, found.get(other, rank))
         return sorted(found.items(), key=lambda pair: pair[1])[:255]
 
@@ -139,8 +154,9 @@ def read_tables(lemma_lines: Iterable[str], synset_lines: Iterable[str]) -> Word
     sense, irregular forms) and synsets (id, part of speech, lexicographer file, members and more)."""
     net = WordNet()
     for line in list(synset_lines)[1:]:
-        synset, _, _, names = line.rstrip("\n").split("\t")[:4]
-        net.members[synset] = names.split("|")
+        parts = line.rstrip("\n").split("\t")
+        net.members[parts[0]] = parts[3].split("|")
+        net.read(" ".join(parts[6:]))
     for line in list(lemma_lines)[1:]:
         lemma, pos, synsets, irregular = line.rstrip("\n").split("\t")[:4]
         # Homographs (n-1, n-2) are senses one after the other.
@@ -161,6 +177,7 @@ def read_wndb(folder: Path) -> WordNet:
             # Adjectives may say where they stand: galore(ip).
             names = (re.sub(r"\(\w+\)$", "", parts[4 + 2 * i]) for i in range(int(parts[3], 16)))
             net.members[f"{name} {parts[0]}"] = [word.replace("_", " ") for word in names]
+            net.read(line.partition("|")[2])
         for line in _lines(folder / f"index.{name}"):
             parts = line.split()
             senses = [f"{name} {offset}" for offset in parts[-int(parts[2]) :]]
