@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,15 +26,15 @@ from augsynth.program import Plan, Program, describe_runs, draw
 from augsynth.rendering import ENGINES, board, choose, on_cpu, prepared, render_drawn, renderer
 from augsynth.rng import IntLike, Rng
 from augsynth.targets import Targets, rules_of
-from augsynth.text.label_words import label_words
 from augsynth.text_run import text_engine
-from augsynth.texts import TextPlan, edit_data, edit_samples
-from augsynth.token_run import augment_tokens, rows_of, token_engine
+from augsynth.texts import edit_data
+from augsynth.token_run import rows_of, token_engine
 from augsynth.transforms.base import Leaf, is_range, named
 from augsynth.transforms.mix import BATCHES, Mix
-from augsynth.transforms.text import is_unlearned, is_written, learned
+from augsynth.transforms.text import is_written
 from augsynth.transforms.textmix import text_mix_of
 from augsynth.transforms.token_base import is_tokens
+from augsynth.written import Written
 
 if TYPE_CHECKING:
     from augsynth.engines.triton_graph import Graphed
@@ -59,7 +59,7 @@ def _outside_graphs(method: Method) -> Method:
 
 
 @dataclass(frozen=True, eq=False)
-class Pipeline:
+class Pipeline(Written):
     """Augment images by named transforms; a pure function of (seed, epoch, index) when an index is given.
 
     transforms: a list, or a mapping of names (a None entry is left out). seed: 0 to 2**32 - 1.
@@ -275,57 +275,6 @@ class Pipeline:
         from augsynth.engines.triton_graph import Graphed
 
         return Graphed(self, images.detach().as_subclass(torch.Tensor), masks, keypoints, strength)
-
-    def tokens(self, batch: Any, rng: Rng, strength: float = 1.0) -> dict[str, Any]:
-        """Augment a mapping with "input_ids" `(B, L)` under the keys of `rng`: see `augsynth.token_run`."""
-        if self.token_plan is None:
-            raise TypeError("Pipeline: it has no transform of tokens")
-        return augment_tokens(self.token_plan, batch, rng, strength)
-
-    @property
-    def pictures(self) -> bool:
-        """Tell whether it has anything for images; an empty pipeline passes them on."""
-        return self.text_plan is None or bool(self.plan.leaves) or self.plan.normalize is not None
-
-    @property
-    def _texts(self) -> TextPlan:
-        assert self.text_plan is not None
-        mix = None if self.text_mix is None else (self.text_mix, self.transforms[self.text_mix])
-        return TextPlan(self.text_plan, mix)
-
-    def write(self, samples: Sequence[Any], rng: Rng, strength: float = 1.0, key: Any = None, keys: Any = None) -> Any:
-        """Edit the texts of a list of samples under the keys of `rng`; return them as they are where nothing edits."""
-        if self.text_plan is None:
-            return samples
-        self._check_learned()
-        rules = self.rules if keys is None else replace(self.rules, keys=keys)
-        return edit_samples(self._texts, samples, rng, strength, rules, None if self.pictures else key)
-
-    def write_batch(self, batch: Any, rng_of: Callable[[int], Rng], key: Any = None) -> Any:
-        """Edit the texts of a batch, a list of strings somewhere in it; rng_of gives the keys of so many."""
-        assert self.text_plan is not None
-        self._check_learned()
-        return edit_data(self._texts, batch, rng_of, 1.0, self.rules, None if self.pictures else key)
-
-    def _check_learned(self) -> None:
-        if "unlearned" not in self.text_plan.kept:  # type: ignore[union-attr]
-            names = [name for name, transform in self.transforms.items() if is_unlearned(transform)]
-            self.text_plan.kept["unlearned"] = ", ".join(names)  # type: ignore[union-attr]
-        if names := self.text_plan.kept["unlearned"]:  # type: ignore[union-attr]
-            raise ValueError(
-                f'{names}: protect="labels" needs pipeline = pipeline.learn(train_texts, train_labels) first'
-            )
-
-    def learn(self, texts: Iterable[str], labels: Iterable[Any], p_value: float = 0.01) -> Pipeline:
-        """Return a pipeline whose transforms with protect="labels" leave the words alone by which classes differ.
-
-        texts, labels: of the training set, and of nothing else. p_value: see `augsynth.text.label_words.label_words`.
-        """
-        if not any(map(is_unlearned, self.transforms.values())):
-            return self
-        words = label_words(texts, labels, p_value)
-        given = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
-        return Pipeline(**{**given, "transforms": {name: learned(t, words) for name, t in self.transforms.items()}})
 
     def _rng(self, count: int, index: IntLike | None, epoch: IntLike, occurrence: IntLike) -> Rng:
         if index is None:
