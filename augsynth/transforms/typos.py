@@ -19,8 +19,8 @@ __all__ = ["CaseNoise", "KeyboardNoise", "OcrNoise", "SpellingNoise", "UnicodeCo
 class KeyboardNoise(CharTable):
     """Replace letters by those of neighbouring keys, upper case by upper case. rate: share of the letters.
 
-    layout: qwerty, qwertz, azerty or dvorak, or the path of a file, see `augsynth.text.tables.keyboard`. letters_only:
-    False puts digits and signs in as well, where they lie next to the key.
+    layout: qwerty, qwertz, azerty, dvorak, qwerty-es or qwerty-it, or the path of a file, see
+    `augsynth.text.tables.keyboard`. letters_only: False puts digits and signs in as well, where they lie near.
     """
 
     layout: str = "qwerty"
@@ -48,7 +48,7 @@ class OcrNoise(CharTable):
 
 @dataclass(frozen=True, kw_only=True)
 class UnicodeConfusables(CharTable):
-    """Replace Latin letters by letters of other scripts that look alike. Source: Unicode TS 39."""
+    """Replace Latin letters by others that look alike, and Greek and Cyrillic ones by Latin. Source: Unicode TS 39."""
 
     @property
     def table(self) -> Mapping[str, tuple[str, ...]]:
