@@ -118,6 +118,11 @@ def test_misspellings_take_the_case_of_the_word() -> None:
 def test_misspellings_come_from_a_file_of_the_user_s(tmp_path: Path) -> None:
     (tmp_path / "mine.tsv").write_text("card\tcadr\n")
     assert run(T.SpellingNoise(rate=1.0, table=str(tmp_path / "mine.tsv")), "my card", 1) == ["my cadr"]
+    (tmp_path / "mixed.tsv").write_text("# A list\nKarte\tKahrte\nkarte\tkarde\n", encoding="utf-8-sig")
+    both = run(T.SpellingNoise(rate=1.0, table=str(tmp_path / "mixed.tsv")), "karte")
+    assert set(both) == {"Kahrte", "karde"}
+    with pytest.raises(ValueError, match="misspellings of single words, not of 'a lot'"):
+        T.SpellingNoise(table={"a lot": ["alot"]})
     (tmp_path / "bad.tsv").write_text("card\n")
     with pytest.raises(ValueError, match=r"bad\.tsv, line 1: needs a word and another"):
         T.SpellingNoise(table=str(tmp_path / "bad.tsv"))

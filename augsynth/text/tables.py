@@ -93,13 +93,16 @@ def misspellings() -> Table:
 
 @lru_cache(32)
 def words_of_file(path: str) -> Table:
-    """Return the user's own table: on each line a word and what may take its place, tabs between.
+    """Return the user's own table, words in lower case: on each line a word and what may take its place, tabs between.
 
     Raises ValueError for a file that is not there, or a line without a tab.
     """
     if not Path(path).is_file():
         raise ValueError(f"there is no file {path}")
-    return _lines(Path(path).read_text(encoding="utf-8"), Path(path).name)
+    table: dict[str, tuple[str, ...]] = {}
+    for word, others in _lines(Path(path).read_text(encoding="utf-8-sig"), Path(path).name).items():
+        table[word.lower()] = (*table.get(word.lower(), ()), *others)
+    return table
 
 
 def _lines(text: str, name: str) -> Table:
@@ -110,5 +113,5 @@ def _lines(text: str, name: str) -> Table:
         key, *values = line.split("\t")
         if not key or not any(values):
             raise ValueError(f"{name}, line {number}: needs a word and another with a tab between them")
-        table[key] = tuple(value for value in values if value)
+        table[key] = (*table.get(key, ()), *filter(None, values))
     return table

@@ -129,7 +129,7 @@ class NumberNoise(Text):
             if self.mode == "swap":
                 document.exchange((at, at + 1), (at + 1, at + 2))
             else:
-                first = at == span[0] and span[1] - at > 1 and document.text[at + 1].isdigit()
+                first = at == span[0] and at + 1 < span[1] and document.text[at + 1] not in ".:"
                 others = [d for d in "0123456789"[first:] if d != document.text[at]]
                 document.replace(at, at + 1, others[stream.integer(len(others))])
 
@@ -161,8 +161,7 @@ class WhitespaceNoise(Text):
         single = [at for at in spaces if not document.is_space(at - 1) and not document.is_space(at + 1)]
         sites = [at for at in single if document.free(at - 1, at + 2)]
         for at in self.chosen(len(spaces), sites, stream, strength):
-            if document.free(at - 1, at + 2):
-                document.replace(at, at + 1, self.to[stream.integer(len(self.to))])
+            document.replace(at, at + 1, self.to[stream.integer(len(self.to))])
 
 
 @dataclass(frozen=True, kw_only=True)
