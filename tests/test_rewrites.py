@@ -51,7 +51,13 @@ def test_what_is_ambiguous_is_left_alone(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("Isn't it nice?", "Why can't you come?", "You know, don't you", "Haven't the kids left? Didn’t Anna go?"),
+        *(
+            "Isn't it nice?",
+            "Why can't you come?",
+            "Why hasn't payment gone through?",
+            "You know, don't you",
+            "Haven't the kids left? Didn’t Anna go?",
+        ),
         *(
             "I know how old you are now",
             "He's taller than she is in it",

@@ -48,7 +48,8 @@ _SHORT = re.compile(
 _MOVED = re.compile(
     r"\b(?:what|who|whom|whose|which|where|when|why|how|than|as)(?:ever)?\b[^.,;:!?()]*\Z", re.IGNORECASE
 )
-_OPENING = re.compile(r"(?:\A|[.,;:!?(\"\u201c]|\b(?:why|how|when|where))\s*\Z", re.IGNORECASE)
+_ASKING = re.compile(r"\b(?:why|how|when|where)\s*\Z", re.IGNORECASE)
+_OPENING = re.compile(r"(?:\A|[.,;:!?(\"\u201c])\s*\Z")
 _SUBJECT = re.compile(
     r"\s+(?:[A-Z][a-z]|(?:the|this|that|these|those|an?|my|your|his|her|its|our|their|every|some|any|all|people)\b)"
 )
@@ -92,8 +93,9 @@ class ContractionToggle(Text):
     def _short(text: str) -> Iterator[tuple[int, int, str]]:
         for match in _SHORT.finditer(text):
             key, (start, end) = match.group().lower().replace("\u2019", "'"), match.span()
-            # "Didn't the king", "why isn't Anna": questions, unlike "it isn't the king".
-            asked = _SUBJECT.match(text, end) and _OPENING.search(text[max(start - NEARBY, 0) : start])
+            before = text[max(start - NEARBY, 0) : start]
+            # Questions, unlike "it isn't the king": "why isn't there", "Didn't the king".
+            asked = _ASKING.search(before) or (_OPENING.search(before) and _SUBJECT.match(text, end))
             if key in EXPAND and not (asked and EXPAND[key] in _NOT):
                 yield start, end, EXPAND[key]
 
