@@ -33,12 +33,14 @@ from faults_text import MUTANTS as TEXT
 from faults_tokens import MUTANTS as TOKENS
 from faults_tones import MUTANTS as TONES
 from faults_triton import MUTANTS as TRITON
+from faults_typos import MUTANTS as TYPOS
 
 TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
-MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS, *TEXT]
+MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
+MUTANTS += [*TEXT, *TYPOS]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

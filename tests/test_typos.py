@@ -10,6 +10,7 @@ from text_samples import words_of
 from augsynth import Pipeline
 from augsynth import transforms as T
 from augsynth.text import tables
+from augsynth.text.lexicon import Lexicon
 
 
 def run(transform: Any, text: str, times: int = 40) -> list[str]:
@@ -25,11 +26,16 @@ def test_neighbours_on_a_keyboard_are_neighbours_of_each_other(layout: str, lett
     assert all(key not in others for key, others in table.items())
     assert {*"abcdefghijklmnopqrstuvwxyz"} <= set(table)
     assert letters_only == all(sign.isalpha() for others in table.values() for sign in others)
+    if letters_only:
+        assert all(key.isupper() == sign.isupper() for key, others in table.items() for sign in others)
 
 
 @pytest.mark.parametrize(
     ("layout", "key", "near"),
-    [("qwerty", "g", "tyfhvb"), ("qwertz", "z", "tughij"), ("azerty", "A", "ZQ"), ("dvorak", "e", "oupjq.")],
+    [
+        *(("qwerty", "g", "tyfhvb"), ("qwertz", "z", "tughij"), ("qwertz", "Ö", "PÜLÄ"), ("azerty", "A", "ZQ")),
+        *(("azerty", "é", "az"), ("dvorak", "e", "oupjq."), ("qwerty-es", "ñ", "lp"), ("qwerty-it", "P", "OL")),
+    ],
 )
 def test_keys_have_their_neighbours(layout: str, key: str, near: str) -> None:
     found = set(tables.keyboard(layout)[key])
@@ -57,7 +63,7 @@ def test_a_user_s_own_keyboard(tmp_path: Path) -> None:
 
 
 def test_an_unknown_keyboard_names_those_there_are() -> None:
-    with pytest.raises(ValueError, match="there are azerty, dvorak, qwerty, qwertz"):
+    with pytest.raises(ValueError, match="there are azerty, dvorak, qwerty, qwerty-es, qwerty-it, qwertz"):
         T.KeyboardNoise(layout="colemak")
 
 
@@ -80,22 +86,24 @@ def test_scanners_take_two_letters_for_one_and_one_for_two() -> None:
 
 def test_lookalikes_are_single_letters_of_other_scripts() -> None:
     table = tables.lookalikes()
-    assert len(table) >= 45
     for key, others in table.items():
-        assert key.isascii()
         for other in others:
             assert len(other) == 1
             assert unicodedata.category(other)[0] == "L"
             assert unicodedata.normalize("NFKC", other) == other
-            assert not other.isascii()
+            assert unicodedata.name(other).startswith("LATIN") != unicodedata.name(key).startswith("LATIN")
+    assert len([key for key in table if key.isascii()]) >= 45
     after = run(T.UnicodeConfusables(rate=1.0), "paypal account", 1)[0]
     assert after != "paypal account"
     assert len(after) == len("paypal account")
+    assert run(T.UnicodeConfusables(rate=1.0), "\u0445\u043e\u0440\u043e\u0448", 1) == ["xopo\u0448"]
 
 
 def test_misspellings_are_no_words_of_the_list_themselves() -> None:
     table = tables.misspellings()
+    lexicon = Lexicon.default()
     assert len(table) > 1000
+    assert [other for others in table.values() for other in others if lexicon.synonyms(other)] == []
     assert not {other for others in table.values() for other in others} & set(table)
     assert all(word == word.lower() and word not in others for word, others in table.items())
 
@@ -110,6 +118,11 @@ def test_misspellings_take_the_case_of_the_word() -> None:
 def test_misspellings_come_from_a_file_of_the_user_s(tmp_path: Path) -> None:
     (tmp_path / "mine.tsv").write_text("card\tcadr\n")
     assert run(T.SpellingNoise(rate=1.0, table=str(tmp_path / "mine.tsv")), "my card", 1) == ["my cadr"]
+    (tmp_path / "mixed.tsv").write_text("# A list\nKarte\tKahrte\nkarte\tkarde\n", encoding="utf-8-sig")
+    both = run(T.SpellingNoise(rate=1.0, table=str(tmp_path / "mixed.tsv")), "karte")
+    assert set(both) == {"Kahrte", "karde"}
+    with pytest.raises(ValueError, match="misspellings of single words, not of 'a lot'"):
+        T.SpellingNoise(table={"a lot": ["alot"]})
     (tmp_path / "bad.tsv").write_text("card\n")
     with pytest.raises(ValueError, match=r"bad\.tsv, line 1: needs a word and another"):
         T.SpellingNoise(table=str(tmp_path / "bad.tsv"))

@@ -25,7 +25,7 @@ def keyboard(layout: str, letters_only: bool = True) -> Table:
     """Return the neighbours of each key of a layout: a name that ships, or the path of a file of the user's.
 
     A file has "rows", from the top: each an "offset" in keys, its "keys" and, as many, what they are when "shifted".
-    letters_only: letters go to letters, else each sign to each neighbour of its row of signs.
+    letters_only: letters go to letters of their case, else each sign to each neighbour of its row of signs.
     Raises ValueError for a layout that is not there, or a file that is none.
     """
     places: list[tuple[float, float, str]] = []
@@ -40,7 +40,9 @@ def keyboard(layout: str, letters_only: bool = True) -> Table:
             near = [k[level] for a, b, k in places if 0 < math.hypot(a - x, b - y) <= NEAR]
             own = key[level]
             if letters_only:
-                near = [sign for sign in near if sign.isalpha()] if own.isalpha() else []
+                # On Italian keys é is a shifted è.
+                near = [sign for sign in near if sign.isalpha() and sign.isupper() == own.isupper()]
+                near = near if own.isalpha() else []
             found = tuple(sign for sign in dict.fromkeys(near) if not sign.isspace() and sign != own)
             if found and not own.isspace():
                 table[own] = found
@@ -56,7 +58,7 @@ def _rows(layout: str) -> list[dict[str, Any]]:
         raise ValueError(f"there is no keyboard {layout!r} and no such file; there are {', '.join(layouts())}")
     try:
         rows: list[dict[str, Any]] = json.loads(text)["rows"]
-        return [{"offset": float(row["offset"]), **row} for row in rows]
+        return [{**row, "offset": float(row["offset"])} for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'layout {layout!r} is no JSON with "rows" of "offset" and "keys": {error}') from None
 
@@ -70,8 +72,17 @@ def scanner() -> Table:
 
 @lru_cache(1)
 def lookalikes() -> Table:
-    """Return letters of other scripts that look like a Latin one. Source: Unicode TS 39, confusables."""
-    return _lines(files("augsynth.text").joinpath("data/confusables.tsv").read_text(encoding="utf-8"), "confusables")
+    """Return letters of other scripts that look like a Latin one, and for Greek and Cyrillic ones those that are Latin.
+
+    Source: Unicode TS 39, confusables.
+    """
+    text = files("augsynth.text").joinpath("data/confusables.tsv").read_text(encoding="utf-8")
+    table = dict(_lines(text, "confusables"))
+    for latin, others in list(table.items()):
+        for other in others:
+            if "\u0370" <= other < "\u0500":
+                table[other] = (*table.get(other, ()), latin)
+    return table
 
 
 @lru_cache(1)
@@ -82,13 +93,16 @@ def misspellings() -> Table:
 
 @lru_cache(32)
 def words_of_file(path: str) -> Table:
-    """Return the user's own table: on each line a word and what may take its place, tabs between.
+    """Return the user's own table, words in lower case: on each line a word and what may take its place, tabs between.
 
     Raises ValueError for a file that is not there, or a line without a tab.
     """
     if not Path(path).is_file():
         raise ValueError(f"there is no file {path}")
-    return _lines(Path(path).read_text(encoding="utf-8"), Path(path).name)
+    table: dict[str, tuple[str, ...]] = {}
+    for word, others in _lines(Path(path).read_text(encoding="utf-8-sig"), Path(path).name).items():
+        table[word.lower()] = (*table.get(word.lower(), ()), *others)
+    return table
 
 
 def _lines(text: str, name: str) -> Table:
@@ -99,5 +113,5 @@ def _lines(text: str, name: str) -> Table:
         key, *values = line.split("\t")
         if not key or not any(values):
             raise ValueError(f"{name}, line {number}: needs a word and another with a tab between them")
-        table[key] = tuple(value for value in values if value)
+        table[key] = (*table.get(key, ()), *filter(None, values))
     return table

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from augsynth.text.characters import UPPER
 from augsynth.text.document import LOWERED, MIXED, TITLE, Document, case_of, in_case
 from augsynth.text.stream import Stream
 from augsynth.transforms.text import Text
@@ -26,14 +28,37 @@ _HAVE = {f"{person} have": f"{person}'ve" for person in ("i", "you", "we", "they
 # "I have a car" is no "I've a car", and "it's" is "it is" or "it has": these go one way only.
 CONTRACT = {**_NOT, **_BE, **_WILL}
 EXPAND = {short: long for long, short in {**_NOT, **_BE, **_WILL, **_HAVE}.items() if not short.endswith("'s")}
-_LONG = re.compile(rf"\b({'|'.join(sorted(CONTRACT, key=len, reverse=True))})\b(?=\s+\w)", re.IGNORECASE)
-_SHORT = re.compile(
-    rf"\b({'|'.join(sorted(EXPAND, key=len, reverse=True))})\b".replace("'", "['\u2019]"), re.IGNORECASE
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return rf"(?:{'|'.join(sorted(words, key=len, reverse=True))})\b"
+
+
+# "Yes, I am", "I am too", "I am and I": a verb that ends its clause stays whole. "I will not" is better "I won't".
+_LONG = re.compile(
+    rf"\b(?:{_any_of(_NOT)}|(?!\w+ will\s+not\b){_any_of({**_BE, **_WILL})}"
+    r"(?=\s+\w)(?!\s+(?:and|or|but|nor|because|if|unless|than|too|either)\b))",
+    re.IGNORECASE,
 )
+# "Don't you", "isn't it" turn round when they are expanded; "wouldn't've" has more than one part.
+_SHORT = re.compile(
+    rf"\b{_any_of(EXPAND)}(?!')(?!\s+(?:i|you|he|she|it|we|they|there)\b)".replace("'", "['\u2019]"), re.IGNORECASE
+)
+# "How old you are now", "taller than he is today": what was asked for or compared stood behind the verb.
+_MOVED = re.compile(
+    r"\b(?:what|who|whom|whose|which|where|when|why|how|than|as)(?:ever)?\b[^.,;:!?()]*\Z", re.IGNORECASE
+)
+_ASKING = re.compile(r"\b(?:why|how|when|where)\s*\Z", re.IGNORECASE)
+_OPENING = re.compile(r"(?:\A|[.,;:!?(\"\u201c])\s*\Z")
+_SUBJECT = re.compile(
+    r"\s+(?:[A-Z][a-z]|(?:the|this|that|these|those|an?|my|your|his|her|its|our|their|every|some|any|all|people)\b)"
+)
+NEARBY = 60  # how far back a clause is read, in characters
 _NUMBER = re.compile(r"(?<!\S)[(\"'$\u20ac\u00a3\u00a5+-]*(\d+(?:[.,:]\d+)*)[%)\"'.,;:!?]*(?!\S)")
-_ENDINGS = re.compile(r"(?:[.!?\u2026]+[\"')\]\u201d\u2019]*(?=\s))|[\u3002\uff01\uff1f]+")
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|No|Fig|cf|e\.g|i\.e|a\.m|p\.m|[A-Z])|\.[A-Za-z])\.$"
+# What is no end of a sentence comes first and is passed over. Repeats never step back, or rows of signs take hours.
+_ENDINGS = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|Fig|cf|[A-Z])|\.[A-Za-z])\.(?=\s)|\bNo\.(?=\s+\d)|\betc\.(?=\s+[^\sA-Z])"
+    r"|(?P<end>(?<![.!?\u2026])[.!?\u2026]++[\"')\]\u201d\u2019]*+(?=\s)|[\u3002\uff01\uff1f]++)"
 )
 
 
@@ -50,24 +75,36 @@ class ContractionToggle(Text):
     negations: ClassVar[bool] = False
 
     def edit(self, document: Document, stream: Stream, strength: float) -> None:
-        text = document.text
-        curly = "\u2019" in text and "'" not in text
-        sites = []
-        for pattern, table in ((_LONG, CONTRACT), (_SHORT, EXPAND)):
-            for match in pattern.finditer(text):
-                key = " ".join(match.group().lower().replace("\u2019", "'").split())
-                if key in table and document.free(*match.span()):
-                    sites.append((*match.span(), table[key]))
-        for start, end, words in self.chosen(len(sites), sorted(sites), stream, strength):
+        curly = "\u2019" in document.text and "'" not in document.text
+        sites = sorted([*self._long(document.text), *self._short(document.text)])
+        sites = [site for site in sites if document.free(*site[:2])]
+        for start, end, words in self.chosen(len(sites), sites, stream, strength):
             written = self._written(document, start, end, words)
             document.replace(start, end, written.replace("'", "\u2019") if curly else written)
 
     @staticmethod
+    def _long(text: str) -> Iterator[tuple[int, int, str]]:
+        for match in _LONG.finditer(text):
+            key, start = match.group().lower(), match.start()
+            if key in _NOT or (key in CONTRACT and not _MOVED.search(text[max(start - NEARBY, 0) : start])):
+                yield *match.span(), CONTRACT[key]
+
+    @staticmethod
+    def _short(text: str) -> Iterator[tuple[int, int, str]]:
+        for match in _SHORT.finditer(text):
+            key, (start, end) = match.group().lower().replace("\u2019", "'"), match.span()
+            before = text[max(start - NEARBY, 0) : start]
+            # Questions, unlike "it isn't the king": "why isn't there", "Didn't the king".
+            asked = _ASKING.search(before) or (_OPENING.search(before) and _SUBJECT.match(text, end))
+            if key in EXPAND and not (asked and EXPAND[key] in _NOT):
+                yield start, end, EXPAND[key]
+
+    @staticmethod
     def _written(document: Document, start: int, end: int, words: str) -> str:
         case = case_of(document.classes[start:end])
-        if document.text[start:end].startswith("I") and words.startswith("i"):
-            return "I" + words[1:] if case in (TITLE, LOWERED) else words.upper()
-        return in_case(words, TITLE if case == MIXED else case)
+        if case == MIXED:  # "Do Not", "do NOT"
+            case = TITLE if document.classes[start] & UPPER else LOWERED
+        return in_case(words, case)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +131,7 @@ class NumberNoise(Text):
             if self.mode == "swap":
                 document.exchange((at, at + 1), (at + 1, at + 2))
             else:
-                first = at == span[0] and span[1] - at > 1 and document.text[at + 1].isdigit()
+                first = at == span[0] and at + 1 < span[1] and document.text[at + 1] not in ".:"
                 others = [d for d in "0123456789"[first:] if d != document.text[at]]
                 document.replace(at, at + 1, others[stream.integer(len(others))])
 
@@ -126,8 +163,7 @@ class WhitespaceNoise(Text):
         single = [at for at in spaces if not document.is_space(at - 1) and not document.is_space(at + 1)]
         sites = [at for at in single if document.free(at - 1, at + 2)]
         for at in self.chosen(len(spaces), sites, stream, strength):
-            if document.free(at - 1, at + 2):
-                document.replace(at, at + 1, self.to[stream.integer(len(self.to))])
+            document.replace(at, at + 1, self.to[stream.integer(len(self.to))])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,11 +171,12 @@ class SentenceShuffle(Text):
     """Let sentences change places, in pairs. rate: share of the sentences that move; bounds count pairs.
 
     A sentence ends with . ! ? or the like before a space, or with a full stop of Chinese or Japanese; not behind an
-    abbreviation. What is held moves with its sentence. Text of one sentence stays.
+    abbreviation or the number of a list, nor inside of what is held, which moves with its sentence. Text of one
+    sentence stays.
     """
 
     def edit(self, document: Document, stream: Stream, strength: float) -> None:
-        spans = sentences(document.text)
+        spans = sentences(document.text, document.unheld)
         sites = [span for span in spans if document.untouched(*span)]
         pairs = min(self.count(len(spans) * 0.5, stream, strength), len(sites) // 2)
         moved = stream.shuffle(stream.choose(len(sites), 2 * pairs))
@@ -147,14 +184,17 @@ class SentenceShuffle(Text):
             document.exchange(sites[first], sites[second])
 
 
-def sentences(text: str) -> list[tuple[int, int]]:
-    """Return where the sentences of a text stand, without the spaces between them."""
-    found, start = [], 0
-    ends = [m.end() for m in _ENDINGS.finditer(text) if not _ABBREVIATION.search(text[max(m.end() - 8, 0) : m.end()])]
-    for end in [*ends, len(text)]:
-        part = text[start:end]
-        low, high = start + len(part) - len(part.lstrip()), end - (len(part) - len(part.rstrip()))
-        if low < high:
-            found.append((low, high))
-        start = end
+def sentences(text: str, unheld: Callable[[int, int], bool] = lambda start, end: True) -> list[tuple[int, int]]:
+    """Return where the sentences of a text stand, without the spaces between them; each has a letter.
+
+    unheld: tells whether a stretch may be cut through.
+    """
+    found, start, before, lettered = [], 0, 0, False
+    for end in [*(match.end("end") for match in _ENDINGS.finditer(text) if match["end"]), len(text)]:
+        lettered, before = lettered or any(map(str.isalpha, text[before:end])), end
+        inside = end < len(text) and not (unheld(end - 1, end) or unheld(end, end + 1))
+        if lettered and not inside:
+            part = text[start:end]
+            found.append((start + len(part) - len(part.lstrip()), end - len(part) + len(part.rstrip())))
+            start, lettered = end, False
     return found

@@ -19,14 +19,16 @@ __all__ = ["CaseNoise", "KeyboardNoise", "OcrNoise", "SpellingNoise", "UnicodeCo
 class KeyboardNoise(CharTable):
     """Replace letters by those of neighbouring keys, upper case by upper case. rate: share of the letters.
 
-    layout: qwerty, qwertz, azerty or dvorak, or the path of a file, see `augsynth.text.tables.keyboard`. letters_only:
-    False puts digits and signs in as well, where they lie next to the key.
+    layout: qwerty, qwertz, azerty, dvorak, qwerty-es or qwerty-it, or the path of a file, see
+    `augsynth.text.tables.keyboard`. letters_only: False puts digits and signs in as well, where they lie near.
     """
 
     layout: str = "qwerty"
     letters_only: bool = True
 
     def validate(self) -> None:
+        if not isinstance(self.letters_only, bool):
+            self.fail("letters_only", "True or False")
         try:
             tables.keyboard(self.layout, self.letters_only)
         except (ValueError, TypeError) as error:
@@ -48,7 +50,7 @@ class OcrNoise(CharTable):
 
 @dataclass(frozen=True, kw_only=True)
 class UnicodeConfusables(CharTable):
-    """Replace Latin letters by letters of other scripts that look alike. Source: Unicode TS 39."""
+    """Replace Latin letters by others that look alike, and Greek and Cyrillic ones by Latin. Source: Unicode TS 39."""
 
     @property
     def table(self) -> Mapping[str, tuple[str, ...]]:
@@ -66,12 +68,18 @@ class SpellingNoise(Lookup):
     table: str | Mapping[str, tuple[str, ...]] | None = None
 
     def validate(self) -> None:
+        table = self.table
+        if isinstance(table, Mapping):
+            if not all(_is_word(word) and _is_list(others) for word, others in table.items()):
+                self.fail("table", "a mapping of words to lists of misspellings")
+        elif table is not None and not isinstance(table, str):
+            self.fail("table", "a mapping, the path of a file, or None")
         try:
-            known = self._known
+            phrases = [word for word in self._known if len(word.split()) != 1]
         except (ValueError, OSError) as error:
-            self.fail("table", f"a mapping, or a file of words and misspellings ({error})")
-        if not all(isinstance(v, (list, tuple)) and v and all(map(_is_word, v)) for v in known.values()):
-            self.fail("table", "a mapping of words to lists of misspellings")
+            self.fail("table", f"a file of words and misspellings ({error})")
+        if phrases:
+            self.fail("table", f"misspellings of single words, not of {phrases[0]!r}")
 
     @cached_property
     def _known(self) -> Mapping[str, tuple[str, ...]]:
@@ -87,6 +95,10 @@ class SpellingNoise(Lookup):
 
 def _is_word(value: object) -> bool:
     return isinstance(value, str) and bool(value)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and bool(value) and all(map(_is_word, value))
 
 
 @dataclass(frozen=True, kw_only=True)
