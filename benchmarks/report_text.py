@@ -30,8 +30,16 @@ def speed_of_text(result: Mapping[str, Any]) -> str:
             cells.append(f"{row['texts_per_second']:,}{times}")
         peer = found["nlpaug, list"]
         cells.append(f"{peer['texts_per_second']:,}" if "failed" not in peer else peer["failed"])
+        shares = [f"{100 * row['words_edited']:.0f}" for row in (found["augsynth, batch"], peer) if "failed" not in row]
+        cells.append(" / ".join(shares))
         rows.append(cells)
-    head = ["texts a second on one core", "as a list (times nlpaug)", "one by one (times nlpaug)", "nlpaug, list"]
+    head = [
+        "texts a second on one core",
+        "as a list (times nlpaug)",
+        "one by one (times nlpaug)",
+        "nlpaug, list",
+        "words edited, %",
+    ]
     ids = [row for row in result["tokens"] if row["shape"] == [256, 128] and row["name"].endswith(", native")]
     said = ", ".join(f"{row['name'].removesuffix(', native')} {row['rows_per_second'] / 1000:,.0f},000" for row in ids)
     made = (
