@@ -14,11 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import report_text
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 COMMAND = "python benchmarks/report.py"
-FILES = ("throughput", "transforms", "curves", "loader", "parity", "gpu")
+FILES = ("throughput", "transforms", "curves", "loader", "parity", "gpu", "text", "accuracy")
 TITLES = {
     "imagenet 256": "ImageNet: crop, flip, jitter, 256 to 224 px",
     "imagenet 500x375": "the same from 500x375",
@@ -141,7 +143,7 @@ def details(results: Mapping[str, Any]) -> str:
     for name, section in (("throughput", _recipes), ("transforms", _transforms), ("curves", _curves)):
         if name in results:
             parts += [section(results[name]), made_by(results[name])]
-    for name, section in (("loader", _loader), ("gpu", _gpu)):
+    for name, section in (("loader", _loader), ("gpu", _gpu), ("text", report_text.details_of_text)):
         if name in results:
             parts += [section(results[name]), made_by(results[name])]
     return "\n\n".join(parts) + "\n"
@@ -264,7 +266,22 @@ def with_block(readme: str, block: str) -> str:
     """Return the README with the part between the markers replaced. Raises ValueError where they are not there once."""
     if readme.count(BEGIN) != 1 or readme.count(END) != 1:
         raise ValueError(f"README.md needs {BEGIN} and {END}, once each, around its speed table")
-    return re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n\n{block}\n\n{END}", readme, flags=re.DOTALL)
+    return _between(readme, BEGIN, END, block)
+
+
+def with_blocks(readme: str, results: Mapping[str, Any]) -> str:
+    """Return the README with all its parts that come from results. Raises ValueError for one without its markers."""
+    readme = with_block(readme, speed_block(results))
+    for name, block in report_text.blocks(results).items():
+        begin, end = report_text.MARKS[name]
+        if readme.count(begin) != 1 or readme.count(end) != 1:
+            raise ValueError(f"README.md needs {begin} and {end}, once each")
+        readme = _between(readme, begin, end, block)
+    return readme
+
+
+def _between(text: str, begin: str, end: str, block: str) -> str:
+    return re.sub(f"{begin}.*{end}", lambda _: f"{begin}\n\n{block}\n\n{end}", text, flags=re.DOTALL)
 
 
 def main() -> None:
@@ -273,7 +290,7 @@ def main() -> None:
 
     results = load()
     readme = ROOT / "README.md"
-    readme.write_text(with_block(readme.read_text(), speed_block(results)))
+    readme.write_text(with_blocks(readme.read_text(), results))
     (RESULTS / "README.md").write_text(details(results))
     for name, draw in (("throughput", plots.recipes), ("transforms", plots.transforms), ("curves", plots.curves)):
         if name in results:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import importlib.metadata
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import text_tokens
 from protocol import Candidate, Failed, attempt, head, measure, one_core, save
 
 import augsynth as ag
@@ -30,7 +32,7 @@ from augsynth import transforms as T
 
 COUNT, LEAST, MOST, COMPARED, ROUNDS = 2000, 15, 25, 500, 7
 # As many words as nlpaug edits, or more: where it edits letters it takes 30 % of those of 30 % of the words.
-WORDS, LETTERS = 0.3, 0.09
+WORDS, LETTERS = 0.38, 0.17
 Texts = list[str]
 
 
@@ -56,8 +58,8 @@ def tasks(wordnet: Path | None) -> dict[str, Task]:
 
     return {
         "keyboard": Task(T.KeyboardNoise(rate=LETTERS), nac.KeyboardAug, 10, 4),
-        "ocr": Task(T.OcrNoise(rate=2 * LETTERS), nac.OcrAug, 10, 4),
-        "swap words": Task(T.RandomSwap(rate=2 * WORDS), lambda: naw.RandomWordAug(action="swap"), 10, 4),
+        "ocr": Task(T.OcrNoise(rate=LETTERS), nac.OcrAug, 10, 4),
+        "swap words": Task(T.RandomSwap(rate=WORDS), lambda: naw.RandomWordAug(action="swap"), 10, 4),
         "delete words": Task(T.RandomDeletion(rate=WORDS), lambda: naw.RandomWordAug(action="delete"), 10, 4),
         "swap letters": Task(T.CharSwap(rate=LETTERS), lambda: nac.RandomCharAug(action="swap"), 10, 4),
         "delete letters": Task(T.CharDelete(rate=LETTERS), lambda: nac.RandomCharAug(action="delete"), 10, 4),
@@ -196,7 +198,11 @@ def main(arguments: list[str] | None = None) -> None:
     for name, task in tasks(args.wordnet).items():
         rows += rows_of(name, task, texts, args.rounds)
         show(rows[-4:])
-    save(args.json, {**about, "rows": rows})
+    content = {**about, "nlpaug": importlib.metadata.version("nlpaug"), "rows": rows}
+    if args.tokens:
+        content["tokens"] = text_tokens.token_rows(args.rounds)
+        text_tokens.show(content["tokens"])
+    save(args.json, content)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from faults_mix import MUTANTS as MIX
 from faults_models import MUTANTS as MODELS
 from faults_native import MUTANTS as NATIVE
 from faults_targets import MUTANTS as TARGETS
+from faults_text import MUTANTS as TEXT
 from faults_tokens import MUTANTS as TOKENS
 from faults_tones import MUTANTS as TONES
 from faults_triton import MUTANTS as TRITON
@@ -38,7 +39,21 @@ TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
-MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS, *TYPOS]
+MUTANTS = [
+    *CORE,
+    *FAMILIES,
+    *TONES,
+    *ADAPTERS,
+    *TARGETS,
+    *GALLERY,
+    *MIX,
+    *MODELS,
+    *NATIVE,
+    *TRITON,
+    *TOKENS,
+    *TEXT,
+    *TYPOS,
+]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

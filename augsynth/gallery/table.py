@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from augsynth import transforms as T
 from augsynth.errors import AugsynthError
-from augsynth.gallery.catalogue import STAY, Facts, catalogue, families
+from augsynth.gallery.catalogue import STAY, Facts, catalogue, families, summary
 
 COMMAND = "python -m augsynth.gallery README.md"
 BEGIN = f"<!-- transforms: begin; written by `{COMMAND}` -->"
@@ -26,12 +27,39 @@ calls it: neighbouring warps become one resample, neighbouring colours one pass.
 
 {_by_transform()}
 
-</details>"""
+</details>
+
+{_of_text()}"""
 
 
 def _by_family() -> str:
     rows = [f"| **{title}** | {', '.join(f'`{name}`' for name in names)} |" for title, names in families().items()]
     return "\n".join(["| family | transforms |", "|---|---|", *rows])
+
+
+def _of_text() -> str:
+    """Return the tables of what edits strings and token ids."""
+    kinds = {
+        "Strings": T.TEXTS,
+        "With a language model of yours": T.MODELLED,
+        "Mixed with the batch": {"TextCutMix": T.TextCutMix, "EmbeddingMixUp": T.EmbeddingMixUp},
+        "Token ids": T.TOKENS,
+    }
+    families = [f"| **{title}** | {', '.join(f'`{name}`' for name in found)} |" for title, found in kinds.items()]
+    each = [f"| `{name}` | {summary(kind)} |" for found in kinds.values() for name, kind in found.items()]
+    return "\n".join(
+        [
+            f"{sum(map(len, kinds.values()))} for text, `augsynth preview data=banking77` shows what they do:",
+            "",
+            *["| family | transforms |", "|---|---|", *families],
+            "",
+            "<details><summary>Each of these in a sentence</summary>",
+            "",
+            *["| transform | what it does |", "|---|---|", *each],
+            "",
+            "</details>",
+        ]
+    )
 
 
 def _by_transform() -> str:
