@@ -10,7 +10,7 @@ MUTANTS = [
         "text/document.py",
         "touched = any(self._edited[start:end]) or any(self._opened[start + 1 : end])",
         "touched = any(self._edited[start:end])",
-        ("test_text.py::test_a_run_edits_no_character_twice", "test_text_properties.py"),
+        ("test_document.py::test_a_word_with_an_insertion_inside_is_not_free",),
     ),
     Mutant(
         "a span that stays where its words were",
@@ -53,13 +53,6 @@ MUTANTS = [
         "return at + 1 == len(self.text) or self.classes[at + 1] & KIND != MARK",
         "return True",
         ("test_text.py::test_the_compiled_engine_and_python_make_the_same_edits", "test_text_properties.py"),
-    ),
-    Mutant(
-        "a synonym that is an inflection of the word",
-        "text/lexicon.py",
-        "own = self._all_forms(lemma, part) | {word}",
-        "own = {None}",
-        ("test_lexicon.py::test_no_word_is_its_own_synonym_and_none_is_given_twice", "test_lexicon.py"),
     ),
     Mutant(
         "a synonym of a form that may be of two words",

@@ -39,21 +39,8 @@ TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
-MUTANTS = [
-    *CORE,
-    *FAMILIES,
-    *TONES,
-    *ADAPTERS,
-    *TARGETS,
-    *GALLERY,
-    *MIX,
-    *MODELS,
-    *NATIVE,
-    *TRITON,
-    *TOKENS,
-    *TEXT,
-    *TYPOS,
-]
+MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
+MUTANTS += [*TEXT, *TYPOS]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

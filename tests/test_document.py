@@ -101,3 +101,14 @@ def test_a_function_that_gives_no_span_of_the_text_is_an_error() -> None:
 def test_a_lone_surrogate_is_an_error_that_says_where() -> None:
     with pytest.raises(ValueError, match=r"character 2 is a lone surrogate, '\\ud800'"):
         Document("ab\ud800")
+
+
+def test_a_word_with_an_insertion_inside_is_not_free() -> None:
+    document = Document("some words")
+    document.insert(2, "x")
+    document.insert(5, "y")
+    assert not document.free(0, 4)
+    assert document.free(0, 2)
+    assert document.free(2, 4)
+    assert document.free(5, 10)
+    assert not document.free(4, 10)

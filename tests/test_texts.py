@@ -138,15 +138,17 @@ def test_span_policies_reach_the_pipeline() -> None:
 
 
 def test_labels_of_words_follow_their_words() -> None:
-    words = S.format(1).split()
-    tags = [f"T{i}" for i in range(len(words))]
-    unique = [f"{word}{i}" for i, word in enumerate(words)]
+    words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "my"]
+    tags = [f"T-{word}" for word in words]
     pipeline = Pipeline([*PIPELINE.transforms.values(), T.PunctuationInsertion(rate=0.2)], seed=1)
+    orders, marks = set(), 0
     for index in range(30):
-        done = pipeline({"tokens": unique, "ner_tags": tags}, index=index)
-        assert len(done["tokens"]) == len(done["ner_tags"])
-        for word, tag in zip(done["tokens"], done["ner_tags"], strict=True):
-            assert tag == ("O" if word in ".;?:!," else f"T{unique.index(word)}")
+        done = pipeline({"tokens": words, "ner_tags": tags}, index=index)
+        assert done["ner_tags"] == ["O" if word in ".;?:!," else f"T-{word}" for word in done["tokens"]]
+        orders.add(tuple(done["tokens"]))
+        marks += done["ner_tags"].count("O")
+    assert len(orders) > 25
+    assert marks > 10
 
 
 def test_a_word_that_becomes_two_has_its_label_twice() -> None:
