@@ -50,7 +50,10 @@ class OcrNoise(CharTable):
 
 @dataclass(frozen=True, kw_only=True)
 class UnicodeConfusables(CharTable):
-    """Replace Latin letters by others that look alike, and Greek and Cyrillic ones by Latin. Source: Unicode TS 39."""
+    """Replace Latin letters by letters of other scripts that look alike. Source: Unicode TS 39.
+
+    Greek and Cyrillic letters become Latin ones.
+    """
 
     @property
     def table(self) -> Mapping[str, tuple[str, ...]]:
