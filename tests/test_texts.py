@@ -372,3 +372,8 @@ def test_what_rewrites_a_text_is_refused_where_spans_are_and_later_edits_see_the
         pipeline({"text": "something", "spans": [(0, 4)]})
     theirs = ag.from_nlpaug(RandomWordAug(action="swap"), seed=1)
     assert theirs(S.format(1), index=1) == theirs([S.format(0), S.format(1)], index=[0, 1])[1]
+
+
+def test_pipelines_of_token_ids_are_for_batches() -> None:
+    with pytest.raises(TypeError, match="give the loader TokenCollator"):
+        ag.wrap(Sentences(), Pipeline([T.TokenDelete()]))

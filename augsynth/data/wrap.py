@@ -189,6 +189,11 @@ def wrap(dataset: Any, pipeline: Pipeline, *, key: Path = None, keys: Keys | Non
         )
     if not (hasattr(pipeline, "images") and hasattr(pipeline, "seed")):
         raise TypeError(f"wrap: the second argument must be an augsynth.Pipeline, got {type(pipeline).__name__}")
+    if getattr(pipeline, "token_plan", None) is not None:
+        raise TypeError(
+            "wrap: token ids are augmented by the batch; give the loader TokenCollator (augsynth.data.tokens) as its "
+            "collate_fn, or the trainer AugmentOnDevice"
+        )
     return AugmentedDataset(dataset, pipeline, key, keys)
 
 
