@@ -60,7 +60,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def made_by(result: Mapping[str, Any]) -> str:
     """Say in one sentence where numbers come from."""
-    machine, quick = result["machine"], " A quick run, for a look only." if result["quick"] else ""
+    machine, quick = result["machine"], " A quick run, for a look only." if result.get("quick") else ""
     rounds = f"{result['rounds']} rounds, commit {result['commit']}"
     return f"`{result['command']}` on {machine['cpu']}, {machine['cores']} cores, {rounds}.{quick}"
 
