@@ -136,6 +136,20 @@ def test_words_that_occur_once_share_ids_with_unknown_ones() -> None:
     assert tokens("It's 3.5, O'Neil!") == ["it's", "3", ".", "5", ",", "o'neil", "!"]
 
 
+def test_scripts_without_spaces_have_more_than_one_word_a_sentence() -> None:
+    assert tokens("今日は晴れ。") == list("今日は晴れ。")
+    assert tokens("หมา dog") == ["ห", "ม", "า", "dog"]
+    assert tokens("हिन्दी में") == ["हिन्दी", "में"]
+    assert tokens("Don’t, café") == ["don’t", ",", "café"]
+
+
+def test_words_are_parted_alike_with_and_without_letters_beyond_ascii() -> None:
+    signs = "".join(map(chr, range(128)))
+    for sign in signs:
+        text = f"ab{sign}3{sign}'c {sign}{signs}"
+        assert tokens(text) == tokens(text + " é")[:-1]
+
+
 def test_the_network_reads_the_order_of_words() -> None:
     torch.manual_seed(0)
     net = WordCNN(3, 50).eval()

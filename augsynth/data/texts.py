@@ -86,10 +86,11 @@ def read_rows(path: Path, text: str, label: str, delimiter: str | None = None, q
     for name, value in (("delimiter", delimiter), ("quote", quote)):
         if value is not None and (not isinstance(value, str) or len(value) != 1):
             raise ValueError(f"{name}={value!r} must be one character")
-    table = list(_table(path, delimiter or ("\t" if path.suffix.lower() in _TABS else ","), quote))
-    columns = table[0][1] if table else []
-    places = [_place(path, columns, name, wanted) for name, wanted in (("text", text), ("label", label))]
-    rows = [_row(path, line, fields, columns, places) for line, fields in table[1:]]
+    table = _table(path, delimiter or ("\t" if path.suffix.lower() in _TABS else ","), quote)
+    with _long_fields():
+        columns = next(table, (1, []))[1]
+        places = [_place(path, columns, name, wanted) for name, wanted in (("text", text), ("label", label))]
+        rows = [_row(path, line, fields, columns, places) for line, fields in table]
     if not rows:
         raise ValueError(f"{path}: there is no row below the head line")
     return rows
@@ -102,11 +103,10 @@ def _table(path: Path, delimiter: str, quote: str | None) -> Iterator[tuple[int,
     reader = csv.reader(stream, delimiter=delimiter, strict=True, **marks)
     start = 1
     try:
-        with _long_fields():
-            for fields in reader:
-                if fields:
-                    yield start, fields
-                start = reader.line_num + 1
+        for fields in reader:
+            if fields:
+                yield start, fields
+            start = reader.line_num + 1
     except csv.Error as error:
         raise SampleError(
             f"{path}: the row that starts in line {start} cannot be read: {error}; inside quotation marks write them "
