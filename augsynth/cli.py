@@ -23,8 +23,15 @@ _FULL_ERROR = "HYDRA_FULL_ERROR"
 # The flag that turns `augsynth preview` into the gallery of all transforms; Hydra's parser must not see it.
 ALL = "--all"
 # What is asked about texts has other arms, another network and another preview, hence a configuration of its own.
-DATA_OF_TEXT = ("data=banking77", "data=csv")
+DATA_OF_TEXT = ("banking77", "csv")
 TEXTS = ("compare_text", "preview_text")
+# Where a question has no such key, and why.
+NOT_OF_TEXTS = {
+    "augment": "on texts each arm is a preset: arms=[none,eda]; presets.NAME.KEY=VALUE changes one, "
+    "+augment@presets.typos=typos adds one",
+    "generator": "synthetic samples are of images only; on texts an arm is none or a preset",
+    "synthetic_share": "synthetic samples are of images only; on texts an arm is none or a preset",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -73,7 +80,7 @@ def _run(command: str, arguments: list[str]) -> None:
     name, function = command, COMMANDS[command]
     if command == "preview" and ALL in arguments:
         name, function, arguments = "gallery", gallery, [argument for argument in arguments if argument != ALL]
-    elif f"{command}_text" in TEXTS and any(argument in DATA_OF_TEXT for argument in arguments):
+    elif f"{command}_text" in TEXTS and _about_texts(command, arguments):
         name = f"{command}_text"
     import hydra
     from hydra.errors import HydraException
@@ -105,6 +112,16 @@ def _run(command: str, arguments: list[str]) -> None:
         except SystemExit as error:
             # Hydra's argument parser leaves with 2 after it has said what is wrong.
             sys.exit(1 if error.code == 2 else error.code)
+
+
+def _about_texts(command: str, arguments: Sequence[str]) -> bool:
+    """Tell whether the data that the arguments choose are texts; a sweep over texts and images ends here."""
+    chosen = [argument.partition("=")[2] for argument in arguments if argument.startswith("data=")]
+    names = [name.strip(" '\"") for value in chosen for name in value.split(",")]
+    texts = [name in DATA_OF_TEXT for name in names]
+    if any(texts) and not all(texts):
+        _fail(f"augsynth {command}", f"data={','.join(names)}: one call is about texts or about images, not both")
+    return any(texts)
 
 
 @contextmanager
@@ -160,8 +177,10 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
     for argument in arguments:
         key = key_of(argument)
         if f"'{key}'" in text.splitlines()[0] and not key.startswith("hydra"):
+            if command == "compare_text" and key.split(".")[0] in NOT_OF_TEXTS:
+                return f"{argument}: {NOT_OF_TEXTS[key.split('.')[0]]}"
             # The gallery shows what there is, and has no groups to choose from.
-            groups = () if command == "gallery" else GROUPS
+            groups = {"gallery": (), "compare_text": ("data", "experiment")}.get(command, GROUPS)
             found = absent(_configuration(command, arguments), argument, groups)
             if found is not None:
                 return f"{argument}: {found}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from augsynth import report
 from augsynth.comparing_texts import run_texts
-from augsynth.config import ConfiguredGenerator, build, model_factory, targets, to_yaml, with_normalize
+from augsynth.config import ConfiguredGenerator, build, image_pipeline, model_factory, targets, to_yaml, with_normalize
 from augsynth.console import Monitor, show
 from augsynth.pipeline import Pipeline
 from augsynth.quality.protocol import ARMS, Protocol
@@ -46,8 +46,7 @@ def run_images(values: Mapping[str, Any]) -> Comparison:
     data = values["data"]
     model = model_factory(values["model"])
     mean, std = data["mean"], data["std"]
-    augmentation = with_normalize(values["augment"], mean, std)
-    augment: Pipeline = build(augmentation, allow=targets(augmentation))
+    augment = image_pipeline(with_normalize(values["augment"], mean, std))
     evaluation = Pipeline({"normalize": Normalize(tuple(mean), tuple(std))})
     sources = [source(data, split) for split in ("train", "test")]
     generator = ConfiguredGenerator(values["generator"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from augsynth.config import build, model_factory, targets
 from augsynth.console import Monitor
 from augsynth.quality.protocol import Protocol
 from augsynth.quality.results import Comparison
-from augsynth.quality.text import Arms, TextSource, compare_texts, text_tasks
+from augsynth.quality.text import Arms, compare_texts, text_tasks
+from augsynth.quality.text_samples import TextSource
 from augsynth.quality.workers import count
 
 
@@ -19,7 +20,7 @@ def run_texts(values: Mapping[str, Any]) -> Comparison:
 
     Raises: ValueError, TypeError or AugsynthError before any training where the configuration does not fit.
     """
-    protocol = Protocol.of(values)
+    protocol = Protocol.of({**values, "primary": values["primary"] or primary(values["arms"])})
     arms = configured_arms(values)
     protocol.check_arms(list(arms))
     workers = values["workers"]
@@ -50,6 +51,15 @@ def configured_arms(values: Mapping[str, Any]) -> Arms:
                 f"arms: {arm!r} is for images; on texts an arm is none or a preset: {', '.join(('none', *presets))}"
             )
     return {"none": None, **{name: build(preset, allow=targets(preset)) for name, preset in presets.items()}}
+
+
+def primary(arms: Any) -> tuple[str, str]:
+    """Return the contrast that is judged where none is named: of the last arm against none, or the first."""
+    names = [str(arm) for arm in arms] if isinstance(arms, Sequence) and not isinstance(arms, str) else []
+    if len(set(names)) < 2:
+        raise ValueError(f"arms={arms!r} must be at least two different arms, such as arms=[none,eda]")
+    base = "none" if "none" in names else names[0]
+    return [name for name in names if name != base][-1], base
 
 
 def text_source(data: Mapping[str, Any], split: str) -> TextSource:

@@ -180,6 +180,17 @@ def with_normalize(augment: Mapping[str, Any], mean: Sequence[float], std: Seque
     return {**augment, "transforms": transforms}
 
 
+def image_pipeline(config: Mapping[str, Any]) -> Pipeline:
+    """Build the augment group where samples are images. Raises: ConfigError for one that edits texts."""
+    made: Pipeline = build(config, allow=targets(config))
+    if made.text_plan is not None or made.token_plan is not None:
+        raise ConfigError(
+            "augment: this pipeline edits texts, and the samples are images; choose light, standard or strong, "
+            "or texts, such as data=banking77"
+        )
+    return made
+
+
 def model_factory(config: Mapping[str, Any]) -> Callable[..., nn.Module]:
     """Return the network's class or function with the arguments that the configuration gives it."""
     if not config.get("_target_"):

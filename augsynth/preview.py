@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from augsynth.config import build, targets
+from augsynth.config import image_pipeline
 from augsynth.pipeline import Pipeline
 from augsynth.rng import Rng
 from augsynth.transforms import CenterCrop, Normalize, RandomResizedCrop, Resize, Transform
@@ -58,7 +58,7 @@ def run(values: Mapping[str, Any], folder: Path) -> Path:
         return preview_texts(values, folder)
     columns, seed = check_integer(values, "columns", 2, 12), check_integer(values, "seed", 0, 2**32 - 1)
     name = check_name(values, "output", PICTURES)
-    pipeline: Pipeline = build(values["augment"], allow=targets(values["augment"]))
+    pipeline = image_pipeline(values["augment"])
     picture = draw(pipeline, load(values["image"], values["data"]["image_size"]), columns=columns, seed=seed)
     path = folder / name
     picture.save(path)

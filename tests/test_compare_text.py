@@ -115,6 +115,14 @@ def test_what_is_wrong_is_said_before_any_training() -> None:
         TextSource.of_dataset([])
 
 
+def test_texts_that_are_too_long_are_counted() -> None:
+    few = source(0)
+    few = TextSource([f"{text} {'on ' * 250}" for text in few.texts], few.labels, few.classes)
+    arms = {"none": None, "edits": edits()}
+    with pytest.warns(UserWarning, match="31 of 61 texts have more than 256 words and signs"):
+        compare_texts(few, source(600), arms=arms, protocol=protocol("none", "edits", steps=1))
+
+
 class Wrong(nn.Module):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return torch.zeros(len(ids), 4)
@@ -151,14 +159,16 @@ def test_the_command_compares_texts(
 def test_the_command_takes_the_user_s_own_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = "".join(f"text {i % 5} of {'good' if i % 2 else 'bad'},{i % 2}\n" for i in range(40))
+    rows = "".join(f"text {i} of {'good' if i % 2 else 'bad'},{i % 2}\n" for i in range(40))
     (tmp_path / "mine.csv").write_text("body,stars\n" + rows)
     own = ["data=csv", "data.path=mine.csv", "data.text=body", "data.label=stars"]
-    changed = ["+augment@presets.typos=typos", "arms=[none,eda,typos]", "primary=[typos,none]"]
+    changed = ["+augment@presets.typos=typos", "arms=[none,eda,typos]"]
     swap = "presets.eda.transforms.eda.transforms.swap.rate=0.2"
     assert run(["compare", *own, *changed, swap, *FAST], tmp_path, monkeypatch) == 0
     folder = Path(capsys.readouterr().out.splitlines()[-1])
-    config = json.loads((folder / "results.json").read_text())["config"]
+    results = json.loads((folder / "results.json").read_text())
+    config = results["config"]
+    assert results["protocol"]["primary"] == ["typos", "none"]
     assert config["presets"]["eda"]["transforms"]["eda"]["transforms"]["swap"]["rate"] == 0.2
 
 
@@ -171,6 +181,17 @@ def test_the_command_takes_the_user_s_own_table(
         (["compare", "data=banking77", "arms=[none,edaa]"], "'edaa' is not an arm; did you mean 'eda'"),
         (["compare", "data=banking77", "presets.eda.transforms.ed.p=1"], "no key 'ed' in presets.eda.transforms"),
         (["compare", "data=banking77", "stps=3"], "there is no key 'stps'; did you mean 'steps'?"),
+        (["compare", "data=banking77", "arms=3"], "arms=3 must be at least two different arms"),
+        (["compare", "data=banking77", "arms=[none,none]"], "must be at least two different arms"),
+        (["compare", "data=banking77", "generator=vae"], "generator=vae: synthetic samples are of images only"),
+        (["compare", "data=banking77", "augment=eda"], "augment=eda: on texts each arm is a preset"),
+        (["compare", "data=banking77", "model._target_=torch.nn.Identity"], "model Identity gives (2, 8) for 2 texts"),
+        (
+            ["compare", "--multirun", "data=banking77,demo"],
+            "one call is about texts or about images",
+        ),
+        (["compare", "augment=eda"], "this pipeline edits texts, and the samples are images"),
+        (["preview", "augment=eda"], "this pipeline edits texts, and the samples are images"),
         (["preview", "data=banking77", "augment=none"], "no transforms of text"),
         (["preview", "data=banking77", "augment=strong"], "is for images; on texts choose"),
         (["preview", "data=banking77", "columns=0"], "columns=0 must be an integer from 1 to 50"),
@@ -199,6 +220,35 @@ def test_the_preview_of_texts_marks_the_edits(
     assert html.count("<section>") == 4
     assert html.count("<li>") == 16
     assert all(tag in html.split("<section>", 1)[1] for tag in ("<ins>", "<del>", '<span class="moved">'))
+
+
+def test_the_user_s_network_and_an_experiment_serve_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mynet.py").write_text(
+        "from torch import nn\n\n\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self, num_classes, vocab_size, width=4):\n"
+        "        super().__init__(nn.EmbeddingBag(vocab_size, width), nn.Linear(width, num_classes))\n"
+    )
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    own = ["model._target_=mynet.Net", "+model.width=6", "experiment=quick", "arms=[none,eda]"]
+    try:
+        assert run(["compare", "data=banking77", *own, *FAST], tmp_path, monkeypatch) == 0
+    finally:
+        sys.modules.pop("mynet", None)
+    folder = Path(capsys.readouterr().out.splitlines()[-1])
+    config = json.loads((folder / "results.json").read_text())["config"]
+    assert (config["model"]["_target_"], config["steps"]) == ("mynet.Net", 3)
+
+
+def test_the_help_of_texts_shows_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["compare", "data=csv", "--help"], tmp_path, monkeypatch) == 0
+    out = capsys.readouterr().out
+    assert "data.path=FILE data.text=COLUMN data.label=COLUMN" in out
+    assert "test_share" in out
 
 
 def test_the_configuration_of_texts_is_shown(tmp_path: Path) -> None:

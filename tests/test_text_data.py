@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import lzma
 import subprocess
@@ -79,10 +80,15 @@ def test_a_second_file_is_the_test_split(tmp_path: Path) -> None:
         ("txt,intent\na,b\n", r"no column text='text'; did you mean 'txt'\?"),
         ("", "Columns: none: the file is empty"),
         ("text,intent\n", "there is no row below the head line"),
-        ("text,intent\na,b\n  ,c\n", "the row that ends in line 3 has no text"),
-        ("text,intent\na,b\nc\n", "the row that ends in line 3 has no label"),
+        ("text,intent\na,b\n  ,c\n", "the row that starts in line 3 has no text"),
+        ("text,intent\na,b\nc\n", "the row that starts in line 3 has no label"),
         ("text,intent\na,b\nc,b\n", "column 'intent' has one value only"),
         ("text,intent\na,b\nc,b\nd,e\n", r"two rows per class or more, but e \(1\)"),
+        ("text,intent\na,b\nyes, no,b\n", "row that starts in line 3 has 3 fields for 2 columns; put quotation"),
+        ("text,intent,text\na,b,c\n", "there are 2 columns text='text'; rename all but one"),
+        ("text;intent\na;b\n", "Columns: 'text;intent'; they look parted by ';': give it as delimiter"),
+        ('text,intent\na,b\n\n"c,d\ne,f\n', "row that starts in line 4 cannot be read: unexpected end of data"),
+        ('text,intent\n"a "b" c",d\n', r"row that starts in line 2 cannot be read.*quote=null"),
     ],
 )
 def test_a_table_that_does_not_fit_says_why(tmp_path: Path, text: str, said: str) -> None:
@@ -101,6 +107,23 @@ def test_a_file_that_is_not_utf_8_names_the_line(tmp_path: Path) -> None:
         ag.CsvDataset(path, delimiter=";;")
 
 
+def test_long_texts_blank_lines_and_marks_of_other_programs_are_read(tmp_path: Path) -> None:
+    limit = csv.field_size_limit()
+    path = table(tmp_path, f"\ufefftext,label,\n{'word ' * 60_000},x,\n\n\nbe,y\n")
+    assert [len(text) for text in ag.CsvDataset(path, split="all").texts] == [300_000, 2]
+    assert csv.field_size_limit() == limit
+    quoted = table(tmp_path, '"he said\tx\nso "they" say\ty\n', "quoted.tsv")
+    quoted.write_text("text\tlabel\n" + quoted.read_text())
+    assert ag.CsvDataset(quoted, split="all", quote=None).texts == ['"he said', 'so "they" say']
+
+
+def test_texts_in_both_splits_are_counted(tmp_path: Path) -> None:
+    path = table(tmp_path, "text,label\n" + "Same  here,a\nsame here,a\n" + "one,b\ntwo,b\n")
+    with pytest.warns(UserWarning, match="1 of 2 test texts stand among the training texts too"):
+        ag.CsvDataset(path, split="test")
+    assert len(ag.CsvDataset(path, split="train")) == 2
+
+
 def test_words_that_occur_once_share_ids_with_unknown_ones() -> None:
     words = Words.of(["The cat, the dog", "a cat"])
     assert words.known == ("cat", "the")
@@ -111,6 +134,20 @@ def test_words_that_occur_once_share_ids_with_unknown_ones() -> None:
     assert ids[1, 1:].tolist() == [0, 0, 0]
     assert words.encode([""]).tolist() == [[0, 0, 0, 0]]
     assert tokens("It's 3.5, O'Neil!") == ["it's", "3", ".", "5", ",", "o'neil", "!"]
+
+
+def test_scripts_without_spaces_have_more_than_one_word_a_sentence() -> None:
+    assert tokens("今日は晴れ。") == list("今日は晴れ。")
+    assert tokens("หมา dog") == ["ห", "ม", "า", "dog"]
+    assert tokens("हिन्दी में") == ["हिन्दी", "में"]
+    assert tokens("Don’t, café") == ["don’t", ",", "café"]
+
+
+def test_words_are_parted_alike_with_and_without_letters_beyond_ascii() -> None:
+    signs = "".join(map(chr, range(128)))
+    for sign in signs:
+        text = f"ab{sign}3{sign}'c {sign}{signs}"
+        assert tokens(text) == tokens(text + " é")[:-1]
 
 
 def test_the_network_reads_the_order_of_words() -> None:

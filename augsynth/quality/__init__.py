@@ -5,8 +5,9 @@ from augsynth.quality.protocol import ARMS, Arm, Protocol
 from augsynth.quality.results import Comparison, Example, Run
 from augsynth.quality.samples import Source
 from augsynth.quality.statistics import Contrast, Estimate
-from augsynth.quality.text import TextSource, compare_texts
+from augsynth.quality.text import compare_texts
 from augsynth.quality.text_models import WordCNN
+from augsynth.quality.text_samples import TextSource
 from augsynth.quality.utility import compare
 
 __all__ = [

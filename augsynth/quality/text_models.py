@@ -11,10 +11,18 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from augsynth.text.characters import APOSTROPHE, DIGIT, IDEOGRAPH, KIND, LETTER, MARK, SPACE, UNSPACED, classes_of
+
 PADDING = 0
 BUCKETS = 512  # of words that training texts have once or never
+LONGEST = 256  # tokens of a text that are read
 SHORTEST = 4  # no batch is shorter, so that the widest convolution fits
-_TOKEN = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+_TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*|[^a-z0-9\s]")
+# The same on the kinds of characters, where each ideograph, and each sign of a script without spaces, is a word.
+_KINDS = bytes(entry & KIND for entry in range(256))
+_LETTERS = b"[%c%c%c]+" % (LETTER, DIGIT, MARK)
+_ALONE = b"[%c%c]%c*" % (IDEOGRAPH, UNSPACED, MARK)
+_TOKEN_OF_KINDS = re.compile(b"%b(?:%c%b)*|%b|[^%c]" % (_LETTERS, APOSTROPHE, _LETTERS, _ALONE, SPACE))
 
 
 class WordCNN(nn.Module):
@@ -43,7 +51,10 @@ class WordCNN(nn.Module):
 
 def tokens(text: str) -> list[str]:
     """Return a text's words in lower case, and its punctuation marks, in order."""
-    return _TOKEN.findall(text.lower())
+    text = text.lower()
+    if text.isascii():
+        return _TOKEN.findall(text)
+    return [text[slice(*found.span())] for found in _TOKEN_OF_KINDS.finditer(classes_of(text).translate(_KINDS))]
 
 
 @dataclass(frozen=True)
@@ -55,10 +66,10 @@ class Words:
     """
 
     known: tuple[str, ...]
-    max_length: int = 64
+    max_length: int = LONGEST
 
     @classmethod
-    def of(cls, texts: Iterable[str], max_length: int = 64) -> Words:
+    def of(cls, texts: Iterable[str], max_length: int = LONGEST) -> Words:
         """Count the words of training texts, the most frequent first, ties in alphabetical order."""
         counts = Counter(token for text in texts for token in tokens(text))
         known = sorted((word for word, count in counts.items() if count > 1), key=lambda word: (-counts[word], word))
