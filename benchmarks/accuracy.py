@@ -32,7 +32,7 @@ from augsynth.text.lexicon import Lexicon
 from augsynth.text.token_vocabulary import TokenVocabulary
 
 ARMS = ("none", "eda", "aeda", "masking", "tokens")
-RATES = (0.003, 0.01)
+RATES = (0.008, 0.016)
 
 
 @dataclass(frozen=True)
