@@ -19,7 +19,7 @@ from augsynth.quality.results import Comparison
 from augsynth.quality.runs import tasks, work
 from augsynth.quality.samples import Source
 from augsynth.quality.utility import compare
-from augsynth.quality.workers import count
+from augsynth.quality.workers import check_workers, count
 from augsynth.transforms import Normalize
 
 
@@ -41,8 +41,7 @@ def run_images(values: Mapping[str, Any]) -> Comparison:
     protocol = Protocol.of(values)
     protocol.check_arms(list(ARMS))
     workers = values["workers"]
-    if workers is not None and (not isinstance(workers, int) or workers < 1):
-        raise ValueError(f"workers={workers!r} must be a positive integer, or null for one per core")
+    check_workers(workers)
     data = values["data"]
     model = model_factory(values["model"])
     mean, std = data["mean"], data["std"]

@@ -12,7 +12,7 @@ from augsynth.quality.protocol import Protocol
 from augsynth.quality.results import Comparison
 from augsynth.quality.text import Arms, compare_texts, text_tasks
 from augsynth.quality.text_samples import TextSource
-from augsynth.quality.workers import count
+from augsynth.quality.workers import check_workers, count
 
 
 def run_texts(values: Mapping[str, Any]) -> Comparison:
@@ -24,8 +24,7 @@ def run_texts(values: Mapping[str, Any]) -> Comparison:
     arms = configured_arms(values)
     protocol.check_arms(list(arms))
     workers = values["workers"]
-    if workers is not None and (not isinstance(workers, int) or workers < 1):
-        raise ValueError(f"workers={workers!r} must be a positive integer, or null for one per core")
+    check_workers(workers)
     model = model_factory(values["model"])
     sources = [text_source(values["data"], split) for split in ("train", "test")]
     planned = len(text_tasks(protocol))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from augsynth.text.label_words import label_words
@@ -41,7 +42,7 @@ class Written:
         """Tell whether it has anything for images; an empty pipeline passes them on."""
         return self.text_plan is None or bool(self.plan.leaves) or self.plan.normalize is not None
 
-    @property
+    @cached_property
     def _texts(self) -> TextPlan:
         assert self.text_plan is not None
         transform = None if self.text_mix is None else self.transforms[self.text_mix]

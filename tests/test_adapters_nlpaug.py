@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nlpaug.augmenter.sentence.sentence_augmenter import SentenceAugmenter
 from nlpaug.augmenter.word.word_augmenter import WordAugmenter
+from text_samples import edited
 
 from augsynth.adapters.nlpaug import FromNlpaug, from_nlpaug
 from augsynth.errors import SampleError
@@ -54,11 +55,6 @@ AUGMENTERS = {
     "nested": naf.Sequential([naf.Sometimes([nac.KeyboardAug()]), naw.RandomWordAug("delete")]),
 }
 EACH = pytest.mark.parametrize("augmenter", AUGMENTERS.values(), ids=AUGMENTERS)
-
-
-def edited(transform, texts, seed=0, index=None, epoch=0):
-    rng = Rng.of(seed, range(len(texts)) if index is None else index, epoch)
-    return edit_and_list(Plan.of({"it": transform}), list(texts), rng)
 
 
 def one(transform, text, key=(1, 2)):

@@ -13,6 +13,7 @@ import tiny_models
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from text_samples import edited
 from torch.utils.data import DataLoader, Dataset
 
 from augsynth.pipeline import Pipeline
@@ -44,11 +45,6 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tiny_models.saved(tiny_models.bert(), tmp_path_factory.mktemp("bert"))
-
-
-def edited(transform, texts, seed=0, index=None, epoch=0):
-    rng = Rng.of(seed, range(len(texts)) if index is None else index, epoch)
-    return edit_and_list(Plan.of({"it": transform}), list(texts), rng)
 
 
 def one(transform, text, key=(1, 2)):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from augsynth import transforms as T
+from augsynth.program import Plan
+from augsynth.rng import Rng
 from augsynth.text.document import Document
+from augsynth.text.edits import Edit
+from augsynth.text_run import edit_and_list
 from augsynth.transforms.text import Text
 
 SYNONYMS = {
@@ -130,3 +135,11 @@ def words_of(text: str) -> list[str]:
 
 # What holds numbers and the like: all but those that are asked not to, and the one that is about numbers.
 HOLDING = [case for case in CASES if case[1].get("protect") is not False and case[0] != "NumberNoise"]
+
+
+def edited(
+    transform: Text, texts: Sequence[str], seed: int = 0, index: Sequence[int] | None = None, epoch: int = 0
+) -> tuple[list[str], list[list[Edit]]]:
+    """Return what one transform makes of texts, and its edits."""
+    rng = Rng.of(seed, range(len(texts)) if index is None else index, epoch)
+    return edit_and_list(Plan.of({"it": transform}), list(texts), rng)

@@ -30,8 +30,20 @@ CLASSES = (
 SPLITS = ("train", "test")
 
 
+class _Labelled:
+    labels: torch.Tensor
+
+    @property
+    def targets(self) -> list[int]:
+        """The labels as a list of ints, as torchvision's datasets have them."""
+        return self.labels.tolist()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
 @dataclass(frozen=True, eq=False)
-class DemoDataset:
+class DemoDataset(_Labelled):
     """A map-style dataset of (PIL "L" image, int) items.
 
     images: `(N, 1, H, W)` uint8. labels: `(N,)` int64. classes: the name of each label.
@@ -40,14 +52,6 @@ class DemoDataset:
     images: torch.Tensor
     labels: torch.Tensor
     classes: tuple[str, ...]
-
-    @property
-    def targets(self) -> list[int]:
-        """The labels as a list of ints, as torchvision's datasets have them."""
-        return [int(label) for label in self.labels]
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
         from PIL import Image
@@ -73,7 +77,7 @@ def fashion(split: str) -> DemoDataset:
 
 
 @dataclass(frozen=True, eq=False)
-class TextDataset:
+class TextDataset(_Labelled):
     """A map-style dataset of (text, int) items.
 
     texts: N strings. labels: `(N,)` int64. classes: the name of each label.
@@ -82,14 +86,6 @@ class TextDataset:
     texts: tuple[str, ...]
     labels: torch.Tensor
     classes: tuple[str, ...]
-
-    @property
-    def targets(self) -> list[int]:
-        """The labels as a list of ints."""
-        return [int(label) for label in self.labels]
-
-    def __len__(self) -> int:
-        return len(self.texts)
 
     def __getitem__(self, index: int) -> tuple[str, int]:
         return self.texts[int(index)], int(self.labels[int(index)])

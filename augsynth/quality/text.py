@@ -19,7 +19,7 @@ from augsynth.quality.samples import check_labels, choose_test, derive, few_posi
 from augsynth.quality.text_models import WordCNN, Words
 from augsynth.quality.text_samples import TextBatches, Texts, TextSource, warn_of_long, written
 from augsynth.quality.training import EVALUATION_BATCH, Score, score, train
-from augsynth.quality.utility import choose_device, collect
+from augsynth.quality.utility import carry_out, choose_device
 from augsynth.rng import Rng
 from augsynth.text_run import edit_and_list
 
@@ -83,20 +83,7 @@ def compare_texts(
     protocol.check_arms(list(arms))
     started = time.perf_counter()
     setup = prepare_texts(train_source, test_source, arms, model, protocol, device)
-    runs, examples, interrupted = collect(run_text_task, setup, text_tasks(protocol), setup.device, workers, listen)
-    return Comparison(
-        protocol=protocol,
-        classes=train_source.classes,
-        labels=setup.test.label.numpy(),
-        positions=setup.test.position,
-        few={seed: few.position for seed, few in setup.few.items()},
-        runs=tuple(sorted(runs, key=lambda run: (run.seed, protocol.arms.index(run.arm)))),
-        examples=tuple(sorted(examples, key=lambda example: protocol.arms.index(example.arm))),
-        interrupted=interrupted,
-        seconds=time.perf_counter() - started,
-        device=setup.device,
-        subject="texts",
-    )
+    return carry_out(run_text_task, setup, text_tasks(protocol), workers, listen, started, "texts")
 
 
 def _pair(arms: Arms) -> tuple[str, str]:

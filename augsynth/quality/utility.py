@@ -55,26 +55,22 @@ def compare(
         raise ValueError(f"arms {', '.join(wanting)} need a generator; give one, or leave these arms out")
     started = time.perf_counter()
     setup = prepare(train_source, test_source, augment, evaluation, generator, model, protocol, arms, device)
-    planned = tasks(protocol, arms)
-    runs, examples, interrupted = collect(run_task, setup, planned, setup.device, workers, listen)
-    return Comparison(
-        protocol=protocol,
-        classes=train_source.classes,
-        labels=setup.test.label.numpy(),
-        positions=setup.test.position,
-        few={seed: few.position for seed, few in setup.few.items()},
-        runs=tuple(sorted(runs, key=lambda run: (run.seed, protocol.arms.index(run.arm)))),
-        examples=tuple(sorted(examples, key=lambda example: protocol.arms.index(example.arm))),
-        interrupted=interrupted,
-        seconds=time.perf_counter() - started,
-        device=setup.device,
-    )
+    return carry_out(run_task, setup, tasks(protocol, arms), workers, listen, started)
 
 
-def collect(
-    run: Any, setup: Any, planned: Sequence[Any], device: str, workers: int | None, listen: Listener
-) -> tuple[list[Run], list[Any], bool]:
-    """Do the tasks and return the finished runs, the examples, and whether Ctrl-C ended it."""
+def carry_out(
+    run: Any,
+    setup: Any,
+    planned: Sequence[Any],
+    workers: int | None,
+    listen: Listener,
+    started: float,
+    subject: str = "images",
+) -> Comparison:
+    """Do the tasks that were planned and return what came out; Ctrl-C returns what has finished.
+
+    setup: a `Setup` or what texts have in its place. started: of time.perf_counter.
+    """
     runs: list[Run] = []
     examples: list[Any] = []
 
@@ -86,12 +82,26 @@ def collect(
         listen(event)
 
     # One process on a GPU: several would share it without being faster, and each would hold its own copy of CUDA.
-    processes = 1 if device.startswith("cuda") else count(len(planned), workers)
+    processes = 1 if setup.device.startswith("cuda") else count(len(planned), workers)
+    interrupted = False
     try:
         run_tasks(run, setup, planned, processes, keep)
     except KeyboardInterrupt:
-        return runs, examples, True
-    return runs, examples, False
+        interrupted = True
+    arms = setup.protocol.arms
+    return Comparison(
+        protocol=setup.protocol,
+        classes=setup.classes,
+        labels=setup.test.label.numpy(),
+        positions=setup.test.position,
+        few={seed: few.position for seed, few in setup.few.items()},
+        runs=tuple(sorted(runs, key=lambda run: (run.seed, arms.index(run.arm)))),
+        examples=tuple(sorted(examples, key=lambda example: arms.index(example.arm))),
+        interrupted=interrupted,
+        seconds=time.perf_counter() - started,
+        device=setup.device,
+        subject=subject,
+    )
 
 
 def prepare(

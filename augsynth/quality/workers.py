@@ -27,6 +27,12 @@ Emit = Callable[[Any], None]
 Function = Callable[[Any, Any, Emit], None]
 
 
+def check_workers(workers: Any) -> None:
+    """Raise a ValueError for a number of processes that is none."""
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise ValueError(f"workers={workers!r} must be a positive integer, or null for one per core")
+
+
 def count(tasks: int, wanted: int | None) -> int:
     """Return how many processes to use: `wanted`, or where None one per core, and never more than there are tasks.
 
