@@ -6,7 +6,12 @@ import os
 
 import pytest
 import torch
+from hypothesis import settings
 
+# The same examples every time, so that a change alone makes a test fail. `--hypothesis-profile=explore` looks for others.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("same")
 # Figures are only written to files here, and a display may be missing.
 os.environ.setdefault("MPLBACKEND", "Agg")
 # albumentations asks a server for its newest version when it is imported.

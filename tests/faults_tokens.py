@@ -5,6 +5,7 @@ from __future__ import annotations
 from faults import Mutant
 
 _SAME = ("test_tokens.py::test_the_compiled_engine_and_tensors_give_the_same_batch",)
+_MANY = ("test_tokens.py::test_the_compiled_engine_and_tensors_agree_on_many_rows",)
 _SAME_RUNS = ("test_tokens_run.py::test_word_ids_keep_the_tokens_of_a_word_together",)
 _ALONE = ("test_tokens.py::test_a_batch_equals_its_rows_one_by_one_whatever_the_padding",)
 _FIXED = ("test_tokens.py::test_special_tokens_and_padding_are_never_touched",)
@@ -71,7 +72,13 @@ MUTANTS = [
         "hit",
         _test("a_second_mask_does_not_overwrite_the_first_ones_labels", "tokens_run"),
     ),
-    _tensors("the short span always last", "token_masks", "turn = (control[:, 2:3] * count) >> 32", "turn = 0 * count"),
+    _tensors(
+        "the short span always last",
+        "token_masks",
+        "turn = (control[:, 2:3] * count) >> 32",
+        "turn = 0 * count",
+        _MANY,
+    ),
     _tensors("a cutoff that stays visible", "token_masks", '"mask": 0, "kinds": FIXED', '"kinds": FIXED'),
     _native("pieces do not go on", "token_run", "starts | (before == FIXED)", "1"),
     _native(

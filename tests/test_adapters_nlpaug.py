@@ -174,7 +174,7 @@ def test_differences_are_words_and_signs(old, new, expected):
 WORDS = st.lists(st.sampled_from(["one", "two", "Three", "don't", ",", "(x)", "\u00e9t\u00e9", "3.50"]), max_size=8)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(WORDS, WORDS, st.sampled_from([" ", "  ", "\t", "\n"]))
 def test_edits_make_the_same_words_whatever_differs(old, new, space):
     text, other = space.join(old), " ".join(new)

@@ -382,7 +382,7 @@ def test_texts_without_words_never_reach_the_model():
         ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=60), st.integers(0, 2**32 - 1))
 def test_whatever_the_characters_only_words_are_edited(folder, text, key):
     for kind in (ContextualSubstitution, ContextualInsertion):

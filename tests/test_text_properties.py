@@ -46,7 +46,7 @@ PIECES = st.lists(
     max_size=8,
 ).map("".join)
 STRINGS = TEXT | PIECES
-PROFILE = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+PROFILE = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 def plan_of(case: tuple[str, dict[str, Any]], other: tuple[str, dict[str, Any]]) -> Plan:

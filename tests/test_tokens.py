@@ -38,7 +38,7 @@ from augsynth.text.token_vocabulary import TokenVocabulary
 from augsynth.transforms.token_rows import choose, drawn
 
 SPECIAL = {PAD, CLS, SEP, MASK}
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 
 
 def fixed(ids: list[int]) -> list[int]:
@@ -74,6 +74,15 @@ def test_the_compiled_engine_and_tensors_give_the_same_batch(
     chain.append(each(v, rate=rate)[name])
     one, two = (run(chain, batch, epoch=epoch, compiled=compiled) for compiled in (True, False))
     assert one.keys() == two.keys()
+    for key in one:
+        torch.testing.assert_close(one[key], two[key], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("rate", [0.2, (0.3, 0.9)])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_compiled_engine_and_tensors_agree_on_many_rows(name: str, rate: Any) -> None:
+    many = [ids for words in range(1, 41) for ids in random_rows(10, words, seed=words)]
+    one, two = (run(each(RIGHT, rate=rate)[name], batch_of(many, 60), compiled=compiled) for compiled in (True, False))
     for key in one:
         torch.testing.assert_close(one[key], two[key], rtol=0, atol=0)
 
