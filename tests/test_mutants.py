@@ -18,7 +18,7 @@ def results():
     # One thread each: forking a process whose numerical libraries run threads is not safe.
     single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, mutants.__file__], env=os.environ | single, capture_output=True, text=True, timeout=2400
+        [sys.executable, mutants.__file__], env=os.environ | single, capture_output=True, text=True, timeout=3600
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
