@@ -18,6 +18,7 @@ class Provenance:
     """Enough to make the sample again: `load(checkpoint).generate([label], seed, index=[index], epoch=epoch)`.
 
     generator: class name. checkpoint: `weights_hash` of its weights. version: of augsynth.
+    attributes: what it was asked to be besides its label, if anything; to be given as attributes= too.
     seed and epoch are None for a sample that was drawn with a fresh key, which nobody can repeat.
     """
 
@@ -28,10 +29,14 @@ class Provenance:
     epoch: int | None
     label: int
     version: str = augsynth.__version__
+    attributes: Mapping[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as a dict of strings and numbers."""
-        return asdict(self)
+        """Return the fields as a dict of strings and numbers, without attributes where there are none."""
+        fields = asdict(self)
+        if self.attributes is None:
+            del fields["attributes"]
+        return fields
 
     def to_json(self) -> str:
         """Return the fields as one line of JSON."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,11 +22,17 @@ class Wanted(Protocol):
 
 
 def read(
-    data: Any, generator: Wanted, limit: int | None = None, seed: int = 0, who: str = "fit"
+    data: Any,
+    generator: Wanted,
+    limit: int | None = None,
+    seed: int = 0,
+    who: str = "fit",
+    also: Callable[[Any, int], object] = lambda sample, row: None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Read `limit` samples or all: images `(N, C, H, W)`, uint8 or float32 in [0, 1], and labels `(N,)` int64.
 
     data: a map-style dataset of labelled images, or a pair of arrays or tensors. who: asks, for error messages.
+    also: called with each sample and its number, for what else stands in it.
     Raises: ValueError or TypeError naming the sample that does not fit.
     """
     data = _Pairs(data[0], data[1], who) if _is_pair(data) else data
@@ -37,7 +44,7 @@ def read(
     rows = order if limit >= len(order) else np.sort(Rng.of(seed, 0).permutation("fit order", len(order))[0][:limit])
     if len(rows) < generator.num_classes:
         raise ValueError(f"{who}: {len(rows)} samples for {generator.num_classes} classes are too few")
-    images, labels = zip(*(_read_sample(data[int(row)], int(row), generator) for row in rows), strict=True)
+    images, labels = zip(*(_read_sample(data[int(row)], int(row), generator, also) for row in rows), strict=True)
     if generator.num_classes > 1 and len(set(labels)) == 1:
         raise ValueError(
             f"{who}: all {len(labels)} samples are of class {labels[0]}; a conditional generator needs two"
@@ -52,8 +59,11 @@ def floats(images: torch.Tensor) -> torch.Tensor:
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
-def _read_sample(sample: Any, row: int, generator: Wanted) -> tuple[torch.Tensor, int]:
+def _read_sample(
+    sample: Any, row: int, generator: Wanted, also: Callable[[Any, int], object]
+) -> tuple[torch.Tensor, int]:
     where = f"sample {row}"
+    also(sample, row)
     path = find_image(sample)
     label = get_label(sample, find_label(sample, path), where)
     if label >= generator.num_classes:

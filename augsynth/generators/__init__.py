@@ -10,16 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from augsynth.generators.checkpoint import CheckpointError, load
+    from augsynth.generators.gan import ConditionalGAN
     from augsynth.generators.protocol import Generator
+    from augsynth.generators.run import DivergenceError
     from augsynth.generators.smote import LatentSMOTE
     from augsynth.generators.training import fit
     from augsynth.generators.vae import ConditionalVAE
 
-__all__ = ["CheckpointError", "ConditionalVAE", "Generator", "LatentSMOTE", "fit", "load"]
+__all__ = [
+    "CheckpointError",
+    "ConditionalGAN",
+    "ConditionalVAE",
+    "DivergenceError",
+    "Generator",
+    "LatentSMOTE",
+    "fit",
+    "load",
+]
 
 _LAZY = {
     "CheckpointError": "checkpoint",
+    "ConditionalGAN": "gan",
     "ConditionalVAE": "vae",
+    "DivergenceError": "run",
     "Generator": "protocol",
     "LatentSMOTE": "smote",
     "fit": "training",

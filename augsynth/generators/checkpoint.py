@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +15,25 @@ import augsynth
 from augsynth.errors import AugsynthError
 
 if TYPE_CHECKING:
-    from augsynth.generators.vae import ConditionalVAE
+    from augsynth.generators.base import ImageGenerator
 
 FORMAT = "augsynth generator 1"
-_CLASSES = {"ConditionalVAE": "augsynth.generators.vae", "LatentSMOTE": "augsynth.generators.smote"}
+_CLASSES = {
+    "ConditionalGAN": "augsynth.generators.gan",
+    "ConditionalVAE": "augsynth.generators.vae",
+    "LatentSMOTE": "augsynth.generators.smote",
+}
 
 
 class CheckpointError(AugsynthError):
     """A generator could not be written or read; the message names the file."""
 
 
-def save(generator: ConditionalVAE, path: str | Path) -> None:
-    """Write a generator to `path`, whole or not at all; missing folders are made."""
+def save(generator: ImageGenerator, path: str | Path, training: Mapping[str, Any] | None = None) -> None:
+    """Write a generator to `path`, whole or not at all; missing folders are made.
+
+    training: what else going on with its training needs; see `resume`.
+    """
     name = type(generator).__name__
     if name not in _CLASSES:
         raise CheckpointError(f"load() knows {', '.join(_CLASSES)}, not {name}: give it its own save()")
@@ -36,6 +44,8 @@ def save(generator: ConditionalVAE, path: str | Path) -> None:
         "config": generator.config,
         "state": generator.state_dict(),
     }
+    if training is not None:
+        content["training"] = dict(training)
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +65,7 @@ def save(generator: ConditionalVAE, path: str | Path) -> None:
         raise CheckpointError(f"cannot write the checkpoint {target}: {error}") from error
 
 
-def load(path: str | Path, *, num_classes: int | None = None) -> ConditionalVAE:
+def load(path: str | Path, *, num_classes: int | None = None) -> ImageGenerator:
     """Read a generator that `save` wrote, onto the CPU.
 
     num_classes: what your data has, checked when given.
@@ -70,13 +80,33 @@ def load(path: str | Path, *, num_classes: int | None = None) -> ConditionalVAE:
             "train a generator on this data"
         )
     try:
-        generator: ConditionalVAE = getattr(import_module(_CLASSES[content["class"]]), content["class"])(**config)
+        generator: ImageGenerator = getattr(import_module(_CLASSES[content["class"]]), content["class"])(**config)
         generator.load_state_dict(content["state"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{source} was written by augsynth {content['version']} and does not fit {augsynth.__version__}: {error}"
         ) from error
     return generator.eval()
+
+
+def resume(generator: ImageGenerator, path: Path) -> dict[str, Any]:
+    """Give a generator the weights of a training that is under way, and return what `save` was given for it.
+
+    Raises: CheckpointError where the file holds another generator, or a finished one alone.
+    """
+    content = _read(path)
+    if content["class"] != type(generator).__name__ or content["config"] != generator.config:
+        ours = {"class": type(generator).__name__, **generator.config}
+        theirs = {"class": content["class"], **content["config"]}
+        other = [
+            f"{k}={theirs.get(k)!r} (now {ours.get(k)!r})" for k in {**ours, **theirs} if ours.get(k) != theirs.get(k)
+        ]
+        raise CheckpointError(f"{path} is the checkpoint of another generator: {', '.join(other)}; name another file")
+    if "training" not in content:
+        raise CheckpointError(f"{path} holds a generator without the state of its training; name another file")
+    generator.load_state_dict(content["state"])
+    found: dict[str, Any] = content["training"]
+    return found
 
 
 def _read(source: Path) -> dict[str, Any]:

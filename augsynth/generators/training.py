@@ -1,23 +1,22 @@
-"""Train a generator on the user's data, in memory and without a trace elsewhere."""
+"""Train a generator on the user's data, in memory; nothing is written unless it is asked for."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 
-from augsynth.data.reading import floats as _floats
+from augsynth.batch import describe
 from augsynth.data.reading import read
-from augsynth.errors import AugsynthError
-from augsynth.generators.vae import ConditionalVAE, learning_rate_factor
-from augsynth.rng import Rng
+from augsynth.generators.base import ImageGenerator
+from augsynth.generators.progress import Bar
+from augsynth.generators.run import Run
+from augsynth.generators.samples import Samples
 
-G = TypeVar("G", bound=ConditionalVAE)
+G = TypeVar("G", bound=ImageGenerator)
 # Values of an image up to which training uses one CPU thread.
 _SMALL = 64 * 64 * 3
 
@@ -30,111 +29,59 @@ def fit(
     max_time: float | None = None,
     seed: int = 0,
     progress: bool = False,
+    checkpoint: str | Path | None = None,
+    every: int | None = None,
+    preview: str | Path | None = None,
+    threads: int | None = None,
 ) -> G:
-    """Train `generator` from scratch on `data` and return it; nothing is written, global random state is left alone.
+    """Train `generator` from scratch on `data`, where its weights are, and return it; global random state is kept.
 
     data: a map-style dataset of labelled images (PIL, array, or tensor), or a pair of arrays or tensors (images
-    `(N, C, H, W)`, labels `(N,)`); uint8, or floats in [0, 1]. max_images: images shown, with repeats; 20,000 or more
-    for a good result. max_time: seconds; a training that it ends early cannot be repeated exactly, any other can.
-    seed: of weights, order and noise. progress: show a bar.
-    Raises: ValueError or TypeError naming the sample for data that does not fit.
+    `(N, C, H, W)`, labels `(N,)`); uint8, or floats in [0, 1]. max_images: images shown, with repeats.
+    max_time: seconds; without a checkpoint the schedules are shortened to it, and the training cannot be repeated
+    exactly. seed: of weights, order and noise. progress: show a bar. checkpoint: a file that is written every so many
+    images (default a tenth) and at the end, also on Ctrl-C; where it is there already, training goes on from it, to the
+    bit as if it had never stopped. preview: a folder for a picture of samples, as often. threads: of the CPU, default
+    one for small images. Raises: ValueError or TypeError naming the sample for data that does not fit;
+    DivergenceError; CheckpointError for a checkpoint of another training.
     """
-    if not isinstance(generator, ConditionalVAE):
+    if not isinstance(generator, ImageGenerator):
         raise TypeError(f"fit trains augsynth's generators; train a {type(generator).__name__} by its own means")
-    if max_images < 1 or not (max_time is None or max_time > 0):
-        raise ValueError(f"fit: max_images={max_images} and max_time={max_time} must be above 0")
-    images, labels = read(data, generator, max_images, seed)
-    generator.reset(seed)
-    generator.train()
-    with _threads(images):
-        _train(generator, images, labels, max_images, max_time, seed, progress)
-        chunks = zip(torch.split(images, 512), torch.split(labels, 512), strict=True)
-        generator.remember((_floats(chunk), target) for chunk, target in chunks)
+    if max_images < 1 or not (max_time is None or max_time > 0) or not (every is None or every > 0):
+        raise ValueError(f"fit: max_images={max_images}, max_time={max_time} and every={every} must be above 0")
+    samples = read_samples(data, generator, max_images, seed)
+    run = Run(generator, samples, max_images, max_time, seed, checkpoint, every or max(max_images // 10, 1), preview)
+    with _threads(samples.images, threads), Bar(max_images, progress) as bar:
+        run(bar.update)
     return generator.eval()
 
 
-def _train(
-    generator: ConditionalVAE,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    max_images: int,
-    max_time: float | None,
-    seed: int,
-    progress: bool,
-) -> None:
-    optimizer, rate = generator.optimizer(), generator.hparams["lr"]
-    started, seen, loss = time.monotonic(), 0, 0.0
-    with _Bar(max_images) if progress else nullcontext() as bar:
-        for rows in _batches(len(labels), generator.hparams["batch_size"], max_images, seed):
-            share = seen / max_images
-            if max_time is not None:
-                share = max(share, (time.monotonic() - started) / max_time)
-            if share >= 1 and seen:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = rate * learning_rate_factor(share)
-            loss = _step(generator, optimizer, images[rows], labels[rows], Rng.of(seed, np.arange(len(rows)) + seen))
-            seen += len(rows)
-            if bar is not None:
-                bar.update(seen, loss)
-    if not math.isfinite(loss):
-        raise AugsynthError(f"fit: the training diverged (loss {loss}); lower lr={rate}")
+def read_samples(data: Any, generator: ImageGenerator, limit: int, seed: int) -> Samples:
+    """Read `limit` samples or all, with the attributes that the generator knows."""
+    conditions = getattr(generator, "conditions", None)
+    names: tuple[str, ...] = () if conditions is None else tuple(conditions.attributes)
+    rows: list[list[float]] = []
+
+    def also(sample: Any, row: int) -> None:
+        where = f"sample {row}"
+        if not isinstance(sample, Mapping) or not set(names) <= set(sample):
+            raise TypeError(
+                f"{where}: attributes {', '.join(names)} need a dict with these keys, got {describe(sample)}"
+            )
+        assert conditions is not None
+        rows.append([conditions.value(name, sample[name], where) for name in names])
+
+    images, labels = read(data, generator, limit, seed, also=also) if names else read(data, generator, limit, seed)
+    attributes = torch.tensor(rows, dtype=torch.float32) if names else torch.zeros(len(labels), 0)
+    return Samples(images, labels, attributes, seed)
 
 
 @contextmanager
-def _threads(images: torch.Tensor) -> Iterator[None]:
+def _threads(images: torch.Tensor, wanted: int | None) -> Iterator[None]:
     """Use one CPU thread for small images: more gain little, and cost tenfold where others use the cores too."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if images[0].numel() <= _SMALL else before)
+    torch.set_num_threads(wanted or (1 if images[0].numel() <= _SMALL else before))
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _step(
-    generator: ConditionalVAE,
-    optimizer: torch.optim.Optimizer,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    rng: Rng,
-) -> float:
-    noise = torch.from_numpy(rng.normal("fit noise", generator.hparams["latent_dim"])).float()
-    device = generator.device
-    loss = generator.loss(_floats(images.to(device)), labels.to(device), noise.to(device))
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return float(loss.detach())
-
-
-def _batches(count: int, size: int, max_images: int, seed: int) -> Iterator[torch.Tensor]:
-    """Yield rows, `max_images` in all: pass after pass in fresh orders, batches running on across their borders."""
-    order, passes, left = np.zeros(0, np.int64), 0, max_images
-    while left:
-        take = min(size, left)
-        while len(order) < take:
-            order = np.concatenate([order, Rng.of(seed, passes).permutation("fit order", count)[0]])
-            passes += 1
-        yield torch.from_numpy(order[:take])
-        order, left = order[take:], left - take
-
-
-class _Bar:
-    """A progress bar that says how many images were shown and what the loss is."""
-
-    def __init__(self, total: int) -> None:
-        from rich.progress import Progress
-
-        self.progress = Progress()
-        self.task = self.progress.add_task("training", total=total)
-
-    def __enter__(self) -> _Bar:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def update(self, seen: int, loss: float) -> None:
-        self.progress.update(self.task, completed=seen, description=f"training, loss {loss:.3f}")

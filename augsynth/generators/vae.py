@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 
-from augsynth.batch import Batch
-from augsynth.errors import AugsynthError
+from augsynth.data.reading import floats
+from augsynth.generators.base import CHUNK, ImageGenerator
 from augsynth.generators.networks import Decoder, Encoder
-from augsynth.provenance import Provenance, weights_hash
+from augsynth.generators.samples import Samples
 from augsynth.rng import Rng
 
-_CHUNK = 512
 # Keeps the logarithm of a perfect reconstruction finite; a mean squared error of 1e-5 is below what uint8 resolves.
 _MSE_FLOOR = 1e-5
 
 
-class ConditionalVAE(pl.LightningModule):
+class ConditionalVAE(ImageGenerator):
     """A VAE conditional on the class label, with a calibrated Gaussian decoder (arXiv:2006.13202).
 
     image_shape: (C, H, W), any C, H and W from 8. num_classes: labels are 0 to num_classes - 1. latent_dim: size of
@@ -32,7 +29,6 @@ class ConditionalVAE(pl.LightningModule):
     Train with `augsynth.generators.fit`, or with a Lightning Trainer on batches (images, labels).
     """
 
-    class_counts: torch.Tensor
     latent_mean: torch.Tensor
     latent_factor: torch.Tensor
 
@@ -48,23 +44,17 @@ class ConditionalVAE(pl.LightningModule):
         batch_size: int = 32,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.image_shape = _checked_shape(type(self).__name__, image_shape)
+        super().__init__(image_shape, num_classes)
         counts = {"num_classes": num_classes, "latent_dim": latent_dim, "width": width, "batch_size": batch_size}
-        for name, count in counts.items():
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise ValueError(f"{type(self).__name__}: {name}={count!r} must be an integer of at least 1")
+        self.check_counts(**counts)
         if width % 4:
             raise ValueError(f"{type(self).__name__}: width={width} must be a multiple of 4")
         if not (beta >= 0 and lr > 0):
             raise ValueError(f"{type(self).__name__}: beta={beta} must be at least 0 and lr={lr} above 0")
-        self.num_classes = num_classes
         config = {**counts, "image_shape": self.image_shape, "beta": float(beta), "lr": float(lr), "seed": seed}
         self.save_hyperparameters(config)
-        self.register_buffer("class_counts", torch.zeros(num_classes, dtype=torch.int64))
         self.register_buffer("latent_mean", torch.zeros(num_classes, latent_dim))
         self.register_buffer("latent_factor", torch.zeros(num_classes, latent_dim, latent_dim))
-        self._hashed: tuple[Any, str] | None = None
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
@@ -78,10 +68,9 @@ class ConditionalVAE(pl.LightningModule):
             self.decoder = Decoder(*shape).to(memory_format=torch.channels_last).to(device)
         self.class_counts.zero_()
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return dict(self.hparams)
+    def begin(self, samples: Samples, max_images: int, seed: int) -> VaeTraining:
+        """Return what trains this generator on `samples`."""
+        return VaeTraining(self, samples, seed)
 
     def loss(self, images: torch.Tensor, labels: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Return the negative evidence bound per pixel, with the decoder's variance at its optimum.
@@ -98,7 +87,7 @@ class ConditionalVAE(pl.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int = 0) -> torch.Tensor:
         """Lightning's step; the batch is (images, labels) or a dict with "image" and "label"."""
-        images, labels = self._unpack(batch)
+        images, labels = self.unpack(batch)
         loss = self.loss(images, labels, torch.randn(len(labels), self.hparams["latent_dim"], device=images.device))
         self.log("loss", loss, batch_size=len(labels))
         return loss
@@ -121,8 +110,8 @@ class ConditionalVAE(pl.LightningModule):
         source = self.trainer.train_dataloader
         if not isinstance(source, torch.utils.data.DataLoader):
             raise TypeError(f"{type(self).__name__}: train with one DataLoader, got {type(source).__name__}")
-        everything = torch.utils.data.DataLoader(source.dataset, _CHUNK, collate_fn=source.collate_fn)
-        self.remember(self._unpack(batch) for batch in everything)
+        everything = torch.utils.data.DataLoader(source.dataset, CHUNK, collate_fn=source.collate_fn)
+        self.remember(self.unpack(batch) for batch in everything)
 
     def remember(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Encode the training data, float images and labels, and keep what sampling needs."""
@@ -150,96 +139,51 @@ class ConditionalVAE(pl.LightningModule):
         normal = torch.from_numpy(rng.normal("latent", self.hparams["latent_dim"])).to(self.device, torch.float32)
         return self.latent_mean[labels] + torch.einsum("bij,bj->bi", self.latent_factor[labels], normal)
 
-    @torch.no_grad()
-    def generate(
-        self,
-        labels: torch.Tensor | Sequence[int],
-        seed: int = 0,
-        *,
-        index: torch.Tensor | Sequence[int] | None = None,
-        epoch: int = 0,
-    ) -> Batch:
-        """Make one image per label `(B,)`; sample j is a function of (seed, epoch, index[j], labels[j]) alone.
+    def make(self, labels: torch.Tensor, rng: Rng, attributes: torch.Tensor | None = None) -> torch.Tensor:
+        """Make an image `(B, C, H, W)` in [0, 1] for each label `(B,)`, by the key of each sample."""
+        latents = self.sample_latents(labels, rng)
+        if not len(labels):
+            return latents.new_zeros(0, *self.image_shape)
+        parts = zip(torch.split(latents, CHUNK), torch.split(labels, CHUNK), strict=True)
+        return torch.cat([self.decoder(*part) for part in parts]).contiguous()
 
-        index: default 0 to B - 1, each 0 to 2**32 - 1, as are seed and epoch.
-        Raises: ValueError for a label out of range or not in the training data; AugsynthError if untrained.
-        """
-        target = self._checked_labels(labels)
-        rows = np.arange(len(target)) if index is None else index
-        rng = Rng.of(seed, [int(row) for row in rows], epoch)
-        if len(rng) != len(target):
-            raise ValueError(f"generate: {len(rng)} indices for {len(target)} labels")
-        latents = self.sample_latents(target, rng)
-        images = [
-            self.decoder(*part) for part in zip(torch.split(latents, _CHUNK), torch.split(target, _CHUNK), strict=True)
-        ]
-        image = torch.cat(images).contiguous() if len(target) else latents.new_zeros(0, *self.image_shape)
-        checkpoint, name = self.checkpoint_hash(), type(self).__name__
-        provenance = tuple(
-            Provenance(name, checkpoint, seed, int(row), int(epoch), label)
-            for row, label in zip(rng.index, target.tolist(), strict=True)
-        )
-        return Batch(image, target, torch.ones_like(target, dtype=torch.bool), provenance, torch.from_numpy(rng.index))
 
-    def checkpoint_hash(self) -> str:
-        """Return the hash of the weights that stands in each sample's provenance."""
-        tensors = [*self.parameters(), *self.buffers()]
-        # torch counts a tensor's changes: hashing a large bank of latents anew for each batch would cost 10 ms.
-        state = tuple((id(tensor), tensor._version) for tensor in tensors)
-        if self._hashed is None or self._hashed[0] != state:
-            self._hashed = (state, weights_hash(self.state_dict()))
-        return self._hashed[1]
+class VaeTraining:
+    """What trains a `ConditionalVAE` inside `fit`."""
 
-    def save(self, path: str | Path) -> None:
-        """Write the generator to one file; read it with `augsynth.generators.load`.
+    def __init__(self, vae: ConditionalVAE, samples: Samples, seed: int) -> None:
+        self.vae, self.samples, self.seed, self.optimizer = vae, samples, seed, vae.optimizer()
 
-        Raises: CheckpointError where the file cannot be written; an older file then stays as it was.
-        """
-        from augsynth.generators.checkpoint import save
+    def step(self, seen: int, count: int, share: float) -> Mapping[str, torch.Tensor]:
+        """Show `count` images."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.vae.hparams["lr"] * learning_rate_factor(share)
+        images, labels, _ = self.samples.batch(seen, count, self.vae.device)
+        normal = Rng.of(self.seed, np.arange(count) + seen).normal("fit noise", self.vae.hparams["latent_dim"])
+        loss = self.vae.loss(images, labels, torch.from_numpy(normal).float().to(self.vae.device))
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return {"loss": loss.detach()}
 
-        save(self, path)
+    def sick(self, figures: Mapping[str, float], seen: int, share: float) -> str | None:
+        """Say that the loss is not finite, where it is not."""
+        return None if math.isfinite(figures["loss"]) else f"the loss is {figures['loss']}"
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_hashed": None}
+    def finish(self) -> None:
+        """Encode the training data, from which samples are drawn."""
+        chunks = zip(torch.split(self.samples.images, CHUNK), torch.split(self.samples.labels, CHUNK), strict=True)
+        self.vae.remember((floats(images), labels) for images, labels in chunks)
 
-    def _checked_labels(self, labels: torch.Tensor | Sequence[int]) -> torch.Tensor:
-        target = torch.as_tensor(labels)
-        if target.ndim != 1 or (len(target) and (target.is_floating_point() or target.dtype == torch.bool)):
-            raise TypeError(f"generate: labels must be integers (B,), got {tuple(target.shape)} {target.dtype}")
-        target = target.to(self.device, torch.int64)
-        if len(target) and not 0 <= int(target.min()) <= int(target.max()) < self.num_classes:
-            bad = int(target[(target < 0) | (target >= self.num_classes)][0])
-            raise ValueError(f"generate: label {bad} is outside the generator's classes, 0 to {self.num_classes - 1}")
-        if not self.class_counts.any():
-            raise AugsynthError(f"this {type(self).__name__} is not trained: call augsynth.generators.fit first")
-        absent = target[self.class_counts[target] == 0]
-        if len(absent):
-            raise ValueError(f"generate: the training data of this generator had no sample of class {int(absent[0])}")
-        return target
+    def state(self) -> dict[str, Any]:
+        """Return the optimiser's state."""
+        return {"optimizer": self.optimizer.state_dict()}
 
-    def _unpack(self, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        try:
-            images, labels = (batch["image"], batch["label"]) if isinstance(batch, dict) else batch
-        except (KeyError, TypeError, ValueError):
-            raise TypeError(
-                f"{type(self).__name__}: a batch is (images, labels) or a dict with image and label"
-            ) from None
-        if tuple(images.shape[1:]) != self.image_shape:
-            raise ValueError(
-                f"{type(self).__name__}: images are {tuple(images.shape[1:])}, the generator makes {self.image_shape}"
-            )
-        return images.float() / 255 if images.dtype == torch.uint8 else images.float(), labels
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take what `state` gave."""
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def learning_rate_factor(progress: float) -> float:
     """Return the factor on the learning rate at a share of the training in [0, 1]: a short warm-up, then a cosine."""
     return min(1.0, progress / 0.04 + 0.02) * (0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0)))
-
-
-def _checked_shape(name: str, image_shape: Sequence[int]) -> tuple[int, int, int]:
-    shape = tuple(int(size) for size in image_shape)
-    if len(shape) != 3 or shape[0] < 1 or min(shape[1:]) < 8:
-        raise ValueError(
-            f"{name}: image_shape={shape} must be (channels, height, width) with sides of at least 8 pixels"
-        )
-    return shape
