@@ -1,0 +1,96 @@
+"""Does a generator hand out its training samples? A screen, calibrated by samples that nobody was trained on.
+
+A blurred image is near to everything, so that a plain distance to the training data says little. Here each sample's
+distance to its nearest training sample is divided by that to its nearest unseen real one. Real samples that were held
+out tell how small this ratio gets by chance; a copy has a ratio of about 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from augsynth.quality.fidelity import nearest
+
+# The holdout's quantile below which a ratio counts as suspicious.
+TAIL = 0.01
+PAIRS = 8
+# Pixels are compared on images brought to at most so many a side.
+_SIDE = 32
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A generated sample and the training sample next to it. ratio: distance to it over that to unseen real ones."""
+
+    made: int
+    train: int
+    ratio: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class Copying:
+    """How near generated samples come to the training data, in one space.
+
+    suspicious: share of generated samples with a ratio as small as the holdout's smallest hundredth. expected: the same
+    of held-out real samples. distance_ratio: median distance to the training data, generated over held out.
+    pairs: those with the smallest ratios.
+    """
+
+    suspicious: float
+    expected: float
+    distance_ratio: float
+    pairs: tuple[Pair, ...]
+
+
+def copying(
+    made: torch.Tensor,
+    train: torch.Tensor,
+    held: torch.Tensor,
+    unseen: torch.Tensor,
+    mirrored: torch.Tensor | None = None,
+) -> Copying:
+    """Screen generated samples `(M, D)` against `train`; all are points of one space.
+
+    held, unseen: two disjoint sets of real samples outside of `train`; `held` calibrates. mirrored: the points of
+    `train` flipped, which count as copies too.
+    """
+    distance, row = _to_either(made, train, mirrored)
+    distance_held, _ = _to_either(held, train, mirrored)
+    ratio = _ratio(distance, nearest(made, unseen)[0])
+    ratio_held = _ratio(distance_held, nearest(held, unseen)[0])
+    limit = torch.quantile(ratio_held, TAIL, interpolation="lower")
+    median = float(distance.median()) / max(float(distance_held.median()), 1e-12)
+    closest = torch.argsort(ratio, stable=True)[:PAIRS].tolist()
+    pairs = tuple(Pair(i, int(row[i]), float(ratio[i]), float(distance[i])) for i in closest)
+    return Copying(_share(ratio <= limit), _share(ratio_held <= limit), median, pairs)
+
+
+def _to_either(
+    points: torch.Tensor, train: torch.Tensor, mirrored: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    distance, row = nearest(points, train)
+    if mirrored is None:
+        return distance, row
+    other, other_row = nearest(points, mirrored)
+    return torch.minimum(distance, other), torch.where(other < distance, other_row, row)
+
+
+def _ratio(distance: torch.Tensor, unseen: torch.Tensor) -> torch.Tensor:
+    # A sample on top of an unseen real one as well is no sign of copying: 1.
+    return torch.where(unseen > 0, distance / unseen.clamp_min(1e-300), (distance > 0).double() + 1)
+
+
+def _share(flags: torch.Tensor) -> float:
+    return float(flags.double().mean())
+
+
+def pixel_points(images: torch.Tensor) -> torch.Tensor:
+    """Return uint8 images `(N, C, H, W)` as points `(N, D)` float64, each side averaged down to at most 32 pixels."""
+    height, width = (min(side, _SIDE) for side in images.shape[2:])
+    if (height, width) == tuple(images.shape[2:]):
+        return images.flatten(1).double()
+    return F.adaptive_avg_pool2d(images.float(), (height, width)).flatten(1).double()
