@@ -12,6 +12,7 @@ import torch
 
 import augsynth
 from augsynth.errors import AugsynthError
+from augsynth.verdict import Verdict, record
 
 if TYPE_CHECKING:
     from augsynth.generators.vae import ConditionalVAE
@@ -36,6 +37,8 @@ def save(generator: ConditionalVAE, path: str | Path) -> None:
         "config": generator.config,
         "state": generator.state_dict(),
     }
+    if isinstance(verdict := getattr(generator, "verdict", None), Verdict):
+        content["verdict"] = verdict.to_dict()
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +75,8 @@ def load(path: str | Path, *, num_classes: int | None = None) -> ConditionalVAE:
     try:
         generator: ConditionalVAE = getattr(import_module(_CLASSES[content["class"]]), content["class"])(**config)
         generator.load_state_dict(content["state"])
+        if "verdict" in content:
+            record(generator, Verdict.from_dict(content["verdict"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{source} was written by augsynth {content['version']} and does not fit {augsynth.__version__}: {error}"

@@ -1,5 +1,8 @@
-"""Evidence: does augmentation, do synthetic samples help on this data?"""
+"""Evidence: does augmentation, do synthetic samples help on this data? Is a generator good enough for it?"""
 
+from augsynth.quality.evaluated import Evaluation
+from augsynth.quality.evaluation import evaluate
+from augsynth.quality.gate import Gate, Metric
 from augsynth.quality.models import SmallCNN
 from augsynth.quality.protocol import ARMS, Arm, Protocol
 from augsynth.quality.results import Comparison, Example, Run
@@ -16,7 +19,10 @@ __all__ = [
     "Comparison",
     "Contrast",
     "Estimate",
+    "Evaluation",
     "Example",
+    "Gate",
+    "Metric",
     "Protocol",
     "Run",
     "SmallCNN",
@@ -25,4 +31,5 @@ __all__ = [
     "WordCNN",
     "compare",
     "compare_texts",
+    "evaluate",
 ]
