@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,10 +16,9 @@ from augsynth.data.reading import read
 from augsynth.errors import AugsynthError
 from augsynth.generators.vae import ConditionalVAE, learning_rate_factor
 from augsynth.rng import Rng
+from augsynth.threads import threads_for
 
 G = TypeVar("G", bound=ConditionalVAE)
-# Values of an image up to which training uses one CPU thread.
-_SMALL = 64 * 64 * 3
 
 
 def fit(
@@ -46,7 +45,7 @@ def fit(
     images, labels = read(data, generator, max_images, seed)
     generator.reset(seed)
     generator.train()
-    with _threads(images):
+    with threads_for(images[0].shape):
         _train(generator, images, labels, max_images, max_time, seed, progress)
         chunks = zip(torch.split(images, 512), torch.split(labels, 512), strict=True)
         generator.remember((_floats(chunk), target) for chunk, target in chunks)
@@ -79,17 +78,6 @@ def _train(
                 bar.update(seen, loss)
     if not math.isfinite(loss):
         raise AugsynthError(f"fit: the training diverged (loss {loss}); lower lr={rate}")
-
-
-@contextmanager
-def _threads(images: torch.Tensor) -> Iterator[None]:
-    """Use one CPU thread for small images: more gain little, and cost tenfold where others use the cores too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if images[0].numel() <= _SMALL else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _step(

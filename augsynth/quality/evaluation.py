@@ -20,6 +20,7 @@ from augsynth.quality.task import CHUNK, Task
 from augsynth.quality.training import predict
 from augsynth.quality.usefulness import usefulness
 from augsynth.quality.utility import choose_device
+from augsynth.threads import threads_for
 from augsynth.verdict import Verdict, checkpoint_of, record
 
 if TYPE_CHECKING:
@@ -49,30 +50,33 @@ def evaluate(
     steps, repeats: of the trainings. inception_weights: a file, for a true FID. Passing is no guarantee of privacy.
     Raises: ValueError or TypeError for data that does not fit.
     """
-    task = Task.of(generator, train_set, holdout, per_class, seed, choose_device(device), steps)
+    chosen = torch.device(choose_device(device))
+    # Before the work, because it may be wanting.
+    extra = [] if inception_weights is None else [inception(inception_weights, chosen)]
+    with threads_for(generator.image_shape):
+        task = Task.of(generator, train_set, holdout, per_class, seed, chosen, steps)
+        report = _measured(task, gate or Gate(), extra, steps, repeats)
+    record(generator, Verdict(report.passed, report.reasons, report.checkpoint))
+    return report
+
+
+def _measured(task: Task, gate: Gate, extra: list[Extractor], steps: int, repeats: int) -> Evaluation:
     made = task.generate(task.held.label, epoch=0)
-    found = list(extractors(task.network, task.train.image, task.prepare, seed, task.device))
-    if inception_weights is not None:
-        found.append(inception(inception_weights, task.device))
+    found = [*extractors(task.network, task.train.image, task.prepare, task.seed, task.device), *extra]
     metrics, classes = _fidelity(task, made, found)
     metrics += [*_usefulness(task, made, steps, repeats), *_critic_gap(task)]
     copies = _copies(task, made, found)
     named = {metric.name: metric for metric in metrics}
-    gate = gate or Gate()
-    reasons = gate.reasons(named, classes, copies)
-    checkpoint = checkpoint_of(generator)
-    record(generator, Verdict(not reasons, reasons, checkpoint))
-    counts = {"generated": len(made), "real": len(task.unseen), "training": len(task.train)}
     return Evaluation(
-        type(generator).__name__,
-        checkpoint,
-        counts,
-        named,
-        classes,
-        copies,
-        gate,
-        reasons,
-        _pictures(task, made, copies),
+        generator=type(task.generator).__name__,
+        checkpoint=checkpoint_of(task.generator),
+        counts={"generated": len(made), "real": len(task.unseen), "training": len(task.train)},
+        metrics=named,
+        classes=classes,
+        copies=copies,
+        gate=gate,
+        reasons=gate.reasons(named, classes, copies),
+        pictures=_pictures(task, made, copies),
     )
 
 

@@ -42,7 +42,14 @@ class Task:
 
     @classmethod
     def of(
-        cls, generator: Generator, train_set: Any, holdout: Any, per_class: int, seed: int, device: str, steps: int
+        cls,
+        generator: Generator,
+        train_set: Any,
+        holdout: Any,
+        per_class: int,
+        seed: int,
+        device: torch.device,
+        steps: int,
     ) -> Task:
         if per_class < 2:
             raise ValueError(f"evaluate: per_class={per_class} must be 2 or more")
@@ -51,9 +58,9 @@ class Task:
         few = _limited(train, per_class, generator.num_classes, derive(seed, "training"))
         chosen = _limited(test, 2 * per_class, generator.num_classes, derive(seed, "holdout"))
         unseen, held = split_validation(chosen, 0.5, derive(seed, "halves"))
-        prepare, place = normalization(train.image), torch.device(device)
-        network = classifier(train, generator.num_classes, prepare, steps=steps, seed=seed, device=place)
-        return cls(generator, train, few, held, unseen, prepare, network, seed, place)
+        prepare = normalization(train.image)
+        network = classifier(train, generator.num_classes, prepare, steps=steps, seed=seed, device=device)
+        return cls(generator, train, few, held, unseen, prepare, network, seed, device)
 
     def generate(self, labels: torch.Tensor, epoch: int) -> Labelled:
         """Make a sample of each label and check what came."""
