@@ -25,6 +25,7 @@ from augsynth.quality.copying import Copying
 from augsynth.quality.features import classifier, inception, normalization
 from augsynth.quality.samples import Labelled
 from augsynth.rng import Rng
+from augsynth.threads import threads_for
 
 
 def judge(generator: Any, train: Any = TRAIN, holdout: Any = HOLDOUT, **options: Any) -> Evaluation:
@@ -186,7 +187,10 @@ BAD = {
     "shape": (Shapeless(), HOLDOUT, {}, r"gave images \(120, 1, 8, 10\); \(120, 1, 12, 10\) was expected"),
     "range": (Negative(), HOLDOUT, {}, r"values that are not in \[0, 1\]"),
     "empty": (Ideal(), [], {}, "evaluate: the dataset is empty"),
-    "per class": (Ideal(), HOLDOUT, {"per_class": 1}, "per_class=1 must be 2 or more"),
+    "per class": (Ideal(), HOLDOUT, {"per_class": 1}, "per_class=1 must be an integer, 2 or more"),
+    "steps": (Ideal(), HOLDOUT, {"steps": 0}, "steps=0 must be an integer, 1 or more"),
+    "repeats": (Ideal(), HOLDOUT, {"repeats": -1}, "repeats=-1 must be an integer, 0 or more"),
+    "seed": (Ideal(), HOLDOUT, {"seed": "x"}, "seed='x' must be an integer, 0 or more"),
     "device": (Ideal(), HOLDOUT, {"device": "tpu"}, "device='tpu'"),
 }
 
@@ -204,15 +208,18 @@ def labelled(data: tuple[torch.Tensor, torch.Tensor]) -> Labelled:
 
 
 def test_the_classifier_is_trained_once_per_data_set() -> None:
-    options: dict[str, Any] = {"steps": 2, "seed": 0, "device": torch.device("cpu")}
     prepare, data = normalization(TRAIN[0]), labelled(TRAIN)
-    first = classifier(data, CLASSES, prepare, **options)
-    assert classifier(labelled((TRAIN[0].clone(), TRAIN[1])), CLASSES, prepare, **options) is first
+
+    def train(data: Labelled, seed: int = 0) -> Any:
+        with threads_for(fakes.SHAPE):
+            return classifier(data, CLASSES, prepare, steps=2, seed=seed, device=torch.device("cpu"))
+
+    first = train(data)
+    assert train(labelled((TRAIN[0].clone(), TRAIN[1]))) is first
     other = replace(data, image=TRAIN[0].clone())
     other.image[0, 0, 0, 0] += 1
-    assert classifier(other, CLASSES, prepare, **options) is not first
-    for seed in range(1, 6):
-        classifier(data, CLASSES, prepare, **{**options, "seed": seed})
+    assert train(other) is not first
+    assert all(train(data, seed) is not first for seed in range(1, 6))
     assert len(features._networks) == 4
 
 
@@ -272,6 +279,13 @@ def test_each_threshold_judges_its_own_metric(name: str) -> None:
 def test_what_is_not_a_number_passes_no_threshold() -> None:
     unknown = {"label agreement": Metric("label agreement", float("nan"), 0.9)}
     assert len(Gate().reasons(unknown, {}, {})) == 1
+
+
+def test_the_worst_class_is_named_with_its_number_and_the_others_by_name() -> None:
+    classes = {c: {"label agreement": Metric("label agreement", c / 10, 0.9)} for c in range(4)}
+    (reason,) = Gate(**{**OFF, "worst_class": 0.3}).reasons({}, classes, {})
+    assert reason.startswith("class 0: label agreement 0.000 is below 0.270")
+    assert reason.endswith("; too low in classes 1, 2 too")
 
 
 @pytest.mark.parametrize("value", [-0.1, "0.5", True, float("nan")])

@@ -50,6 +50,14 @@ def evaluate(
     steps, repeats: of the trainings. inception_weights: a file, for a true FID. Passing is no guarantee of privacy.
     Raises: ValueError or TypeError for data that does not fit.
     """
+    for name, value, least in (
+        ("per_class", per_class, 2),
+        ("steps", steps, 1),
+        ("repeats", repeats, 0),
+        ("seed", seed, 0),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"evaluate: {name}={value!r} must be an integer, {least} or more")
     chosen = torch.device(choose_device(device))
     # Before the work, because it may be wanting.
     extra = [] if inception_weights is None else [inception(inception_weights, chosen)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -150,6 +151,11 @@ def inception(path: str | Path, device: torch.device) -> Extractor:
         )
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    metric = FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=str(path))
+    try:
+        metric = FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=str(path))
+    except (RuntimeError, pickle.UnpicklingError, KeyError, EOFError, TypeError) as error:
+        raise AugsynthError(
+            f"{path} does not hold the weights of torch-fidelity's Inception network: {error}"
+        ) from error
     prepare = Pipeline({}, dtype=torch.float32)
     return Extractor("inception", "inception", _Levels(metric.inception), prepare, device)

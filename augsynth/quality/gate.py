@@ -87,9 +87,14 @@ class Gate:
                 yield from _below(metric, least.get(metric.quantity))
 
     def _classes(self, classes: Mapping[int, Mapping[str, Metric]]) -> Iterator[str]:
+        found = {}
         for label, metrics in classes.items():
             for reason in _below(metrics["label agreement"], self.worst_class):
-                yield f"class {label}: {reason}"
+                found[label] = reason
+        if found:
+            worst = min(found, key=lambda label: classes[label]["label agreement"].value)
+            others = ", ".join(str(label) for label in found if label != worst)
+            yield f"class {worst}: {found[worst]}" + (f"; too low in classes {others} too" if others else "")
 
     def _copies(self, copies: Mapping[str, Copying]) -> Iterator[str]:
         for space, found in copies.items():

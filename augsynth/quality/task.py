@@ -51,8 +51,6 @@ class Task:
         device: torch.device,
         steps: int,
     ) -> Task:
-        if per_class < 2:
-            raise ValueError(f"evaluate: per_class={per_class} must be 2 or more")
         train, test = (_labelled(data, generator) for data in (train_set, holdout))
         _check(train, test)
         few = _limited(train, per_class, generator.num_classes, derive(seed, "training"))
