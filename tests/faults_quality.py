@@ -52,8 +52,8 @@ MUTANTS = [
     Mutant(
         "what is left of the distance of equal points",
         "quality/fidelity.py",
-        "return torch.linalg.vector_norm(queries - points[row], dim=1), row",
-        "return torch.linalg.vector_norm(queries - points[row], dim=1) + 1e-7, row",
+        "return torch.linalg.vector_norm(queries.double() - points[row].double(), dim=1), row",
+        "return torch.cdist(queries, points).min(1).values, row",
         ("test_copying.py::test_duplicates_in_the_holdout_do_not_hide_copies",),
     ),
     Mutant(
@@ -73,8 +73,8 @@ MUTANTS = [
     Mutant(
         "mirrored copies are overlooked",
         "quality/evaluation.py",
-        "pixel_points(task.train.image.flip(3))",
-        "pixel_points(task.train.image)",
+        "pixel_points(part.image.flip(3))",
+        "pixel_points(part.image)",
         _evaluation("a_generator_that_copies_its_training_set_fails_the_copy_check"),
     ),
     Mutant(

@@ -61,13 +61,13 @@ def test_mirrored_copies_are_found_where_asked() -> None:
     train, held, unseen = map(pixel_points, images)
     made = pixel_points(TRAIN[0][:30].flip(3))
     assert copying(made, train, held, unseen).suspicious < 0.5
-    found = copying(made, train, held, unseen, pixel_points(TRAIN[0].flip(3)))
+    found = copying(made, train, held, unseen, (pixel_points(TRAIN[0][:30]), pixel_points(images[1].flip(3))))
     assert found.suspicious == 1
     assert all(pair.made == pair.train for pair in found.pairs)
 
 
 def test_pixels_are_compared_at_32_a_side_at_most() -> None:
-    assert torch.equal(pixel_points(TRAIN[0][:2]), TRAIN[0][:2].reshape(2, -1).double())
+    assert torch.equal(pixel_points(TRAIN[0][:2]), TRAIN[0][:2].reshape(2, -1).float())
     large = torch.zeros(1, 3, 64, 20, dtype=torch.uint8)
     large[:, :, ::2] = 100
     small = pixel_points(large)

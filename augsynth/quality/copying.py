@@ -2,7 +2,8 @@
 
 A blurred image is near to everything, so that a plain distance to the training data says little. Here each sample's
 distance to its nearest training sample is divided by that to its nearest unseen real one. Real samples that were held
-out tell how small this ratio gets by chance; a copy has a ratio of about 0.
+out tell how small this ratio gets by chance; a copy has a ratio of about 0. Copies that were moved or turned are not
+seen, only those that were mirrored.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ TAIL = 0.01
 PAIRS = 8
 # Pixels are compared on images brought to at most so many a side.
 _SIDE = 32
+_PART = 512
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,16 @@ def copying(
     train: torch.Tensor,
     held: torch.Tensor,
     unseen: torch.Tensor,
-    mirrored: torch.Tensor | None = None,
+    mirrored: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> Copying:
     """Screen generated samples `(M, D)` against `train`; all are points of one space.
 
     held, unseen: two disjoint sets of real samples outside of `train`; `held` calibrates. mirrored: the points of
-    `train` flipped, which count as copies too.
+    `made` and of `held` flipped; mirrored copies are copies too.
     """
-    distance, row = _to_either(made, train, mirrored)
-    distance_held, _ = _to_either(held, train, mirrored)
+    flipped, flipped_held = mirrored or (None, None)
+    distance, row = _to_train(made, flipped, train)
+    distance_held, _ = _to_train(held, flipped_held, train)
     ratio = _ratio(distance, nearest(made, unseen)[0])
     ratio_held = _ratio(distance_held, nearest(held, unseen)[0])
     limit = torch.quantile(ratio_held, TAIL, interpolation="lower")
@@ -69,13 +72,13 @@ def copying(
     return Copying(_share(ratio <= limit), _share(ratio_held <= limit), median, pairs)
 
 
-def _to_either(
-    points: torch.Tensor, train: torch.Tensor, mirrored: torch.Tensor | None
+def _to_train(
+    points: torch.Tensor, flipped: torch.Tensor | None, train: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     distance, row = nearest(points, train)
-    if mirrored is None:
+    if flipped is None:
         return distance, row
-    other, other_row = nearest(points, mirrored)
+    other, other_row = nearest(flipped, train)
     return torch.minimum(distance, other), torch.where(other < distance, other_row, row)
 
 
@@ -89,8 +92,10 @@ def _share(flags: torch.Tensor) -> float:
 
 
 def pixel_points(images: torch.Tensor) -> torch.Tensor:
-    """Return uint8 images `(N, C, H, W)` as points `(N, D)` float64, each side averaged down to at most 32 pixels."""
+    """Return uint8 images `(N, C, H, W)` as points `(N, D)` float32, each side averaged down to at most 32 pixels."""
     height, width = (min(side, _SIDE) for side in images.shape[2:])
     if (height, width) == tuple(images.shape[2:]):
-        return images.flatten(1).double()
-    return F.adaptive_avg_pool2d(images.float(), (height, width)).flatten(1).double()
+        return images.flatten(1).float()
+    # In parts: a set of large images is several times as large in floats.
+    parts = torch.split(images, _PART)
+    return torch.cat([F.adaptive_avg_pool2d(part.float(), (height, width)).flatten(1) for part in parts])

@@ -101,7 +101,8 @@ def _fidelity(task: Task, made: Labelled, found: list[Extractor]) -> tuple[list[
     for extractor in found:
         points = [extractor(part.image) for part in (task.unseen, made, task.held)]
         metrics += _distances(points, extractor.name)
-        for label, own in classes.items():
+        # Inception has more features than a class has samples.
+        for label, own in classes.items() if extractor.kind != "inception" else ():
             rows_of = [part[other == label] for part, other in zip(points, labels, strict=True)]
             if min(map(len, rows_of)) >= 2:
                 own.update({metric.name: metric for metric in _distances(rows_of, extractor.name)})
@@ -177,10 +178,11 @@ def _scores(critic: Any, samples: Labelled) -> torch.Tensor:
 
 def _copies(task: Task, made: Labelled, found: list[Extractor]) -> dict[str, Copying]:
     images = [part.image for part in (made, task.train, task.held, task.unseen)]
-    near, train, held, unseen = map(pixel_points, images)
-    copies = {"pixels": copying(near, train, held, unseen, pixel_points(task.train.image.flip(3)))}
+    near, train, held, unseen = (pixel_points(part).to(task.device) for part in images)
+    flipped, flipped_held = (pixel_points(part.image.flip(3)).to(task.device) for part in (made, task.held))
+    copies = {"pixels": copying(near, train, held, unseen, (flipped, flipped_held))}
     for extractor in found:
-        near, train, held, unseen = map(extractor, images)
+        near, train, held, unseen = (extractor(part).to(task.device) for part in images)
         copies[extractor.name] = copying(near, train, held, unseen)
     return copies
 
