@@ -64,6 +64,13 @@ MUTANTS = [
         ("test_copying.py::test_duplicates_in_the_holdout_do_not_hide_copies",),
     ),
     Mutant(
+        "a holdout of any size tells the same",
+        "quality/copying.py",
+        "return float((2.33 * k**0.5 + 1.3) / self.held)",
+        "return 0.0",
+        ("test_copying.py::test_small_holdouts_raise_no_more_false_alarms",),
+    ),
+    Mutant(
         "a copy check that takes blur for copies",
         "quality/copying.py",
         "ratio = _ratio(distance, nearest(made, unseen)[0])",
@@ -87,8 +94,8 @@ MUTANTS = [
     Mutant(
         "copies are let through",
         "quality/gate.py",
-        "not found.suspicious - found.expected <= self.copies:",
-        "found.suspicious - found.expected < self.copies:",
+        "if not found.suspicious - found.expected <= allowed:",
+        "if found.suspicious - found.expected < allowed:",
         _evaluation(
             "each_threshold_judges_its_own_metric", "a_generator_that_copies_its_training_set_fails_the_copy_check"
         ),

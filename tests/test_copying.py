@@ -7,7 +7,8 @@ import torch
 from fakes import CLASSES, HOLDOUT, SHAPE, TRAIN, real
 from test_fidelity import normal
 
-from augsynth.quality.copying import copying, pixel_points
+from augsynth.quality.copying import Copying, copying, pixel_points
+from augsynth.threads import threads_for
 
 POINTS, HELD, UNSEEN = normal(400, 8, 1), normal(200, 8, 2), normal(200, 8, 3)
 
@@ -17,6 +18,21 @@ def test_fresh_samples_are_as_suspicious_as_held_out_ones() -> None:
     assert found.expected == 0.01
     assert found.suspicious < 0.03
     assert found.distance_ratio == pytest.approx(1, abs=0.1)
+
+
+def test_small_holdouts_raise_no_more_false_alarms() -> None:
+    for count in (12, 40):
+        alarms = 0
+        for draw in range(60):
+            train, held, unseen, made = (
+                normal(size, 4, 1000 + 4 * draw + i) for i, size in enumerate((60, *[count] * 3))
+            )
+            with threads_for((1,)):
+                found = copying(made, train, held, unseen)
+            alarms += found.suspicious - found.expected > max(found.noise, 0.05)
+        assert alarms <= 2
+    # From Gamma's percentiles: 4.605 for k = 1, 18.78 for k = 10.
+    assert [round(Copying(0, k / n, 1, n, ()).noise, 4) for k, n in ((1, 30), (10, 1000))] == [0.1210, 0.0087]
 
 
 def test_copies_are_found_and_paired_with_what_they_copy() -> None:

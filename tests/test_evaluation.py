@@ -253,7 +253,7 @@ def reasons(gate: Gate, **values: float) -> tuple[str, ...]:
         Metric("critic gap", 2.0),
     ]
     classes = {0: {"label agreement": Metric("label agreement", 0.4, 0.8)}}
-    return gate.reasons({m.name: m for m in metrics}, classes, {"pixels": Copying(0.2, 0.01, 1.0, ())})
+    return gate.reasons({m.name: m for m in metrics}, classes, {"pixels": Copying(0.2, 0.01, 1.0, 1000, ())})
 
 
 THRESHOLDS = {

@@ -12,6 +12,7 @@ from augsynth.quality.text import compare_texts
 from augsynth.quality.text_models import WordCNN
 from augsynth.quality.text_samples import TextSource
 from augsynth.quality.utility import compare
+from augsynth.verdict import GateError
 
 __all__ = [
     "ARMS",
@@ -22,6 +23,7 @@ __all__ = [
     "Evaluation",
     "Example",
     "Gate",
+    "GateError",
     "Metric",
     "Protocol",
     "Run",

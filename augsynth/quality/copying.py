@@ -39,13 +39,23 @@ class Copying:
 
     suspicious: share of generated samples with a ratio as small as the holdout's smallest hundredth. expected: the same
     of held-out real samples. distance_ratio: median distance to the training data, generated over held out.
-    pairs: those with the smallest ratios.
+    held: how many held-out samples calibrated it. pairs: those with the smallest ratios.
     """
 
     suspicious: float
     expected: float
     distance_ratio: float
+    held: int
     pairs: tuple[Pair, ...]
+
+    @property
+    def noise(self) -> float:
+        """What fresh samples exceed the expected share by once in a hundred evaluations: much, where few are held out.
+
+        The k-th smallest of n ratios cuts off a share of about Gamma(k) / n; this is its 99th percentile, less k / n.
+        """
+        k = self.expected * self.held
+        return float((2.33 * k**0.5 + 1.3) / self.held)
 
 
 def copying(
@@ -69,7 +79,7 @@ def copying(
     median = float(distance.median()) / max(float(distance_held.median()), 1e-12)
     closest = torch.argsort(ratio, stable=True)[:PAIRS].tolist()
     pairs = tuple(Pair(i, int(row[i]), float(ratio[i]), float(distance[i])) for i in closest)
-    return Copying(_share(ratio <= limit), _share(ratio_held <= limit), median, pairs)
+    return Copying(_share(ratio <= limit), _share(ratio_held <= limit), median, len(held), pairs)
 
 
 def _to_train(

@@ -44,7 +44,7 @@ def evaluate(
 ) -> Evaluation:
     """Compare generated samples with real ones, and leave the verdict on the generator for `blend` and `balance`.
 
-    train_set: what the generator was trained on. holdout: real samples that nothing was trained on, 20 or more a class;
+    train_set: what the generator was trained on. holdout: real samples that nothing was trained on, better 200 or more;
     both map-style datasets or pairs (images, labels). One half of it is what generated samples are compared with, the
     other takes their place to show what is reached by real ones. per_class: most samples of a class in each half.
     steps, repeats: of the trainings. inception_weights: a file, for a true FID. Passing is no guarantee of privacy.

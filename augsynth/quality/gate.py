@@ -34,10 +34,10 @@ class Gate:
     """Thresholds; each may be None, which turns it off.
 
     label_agreement: least accuracy on generated samples of a classifier trained on real ones, as a share of its
-    accuracy on held-out real ones. worst_class: the same for each class. coverage: least share of held-out real
-    samples with a generated one nearby, relative to real ones. copies: most that the share of suspiciously near samples
-    may exceed the holdout's by, in any space. usefulness: least accuracy on real samples after training on synthetic
-    ones, as a share of that after training on real ones. fd_ratio, critic_gap: most, for distances over their floor.
+    accuracy on held-out real ones. worst_class: the same of each class. coverage: least share of held-out real samples
+    with a generated one nearby, relative to real ones. copies: by how much the share of suspiciously near samples may
+    exceed the holdout's, in any space; more where the holdout is too small to tell. usefulness: least accuracy on real
+    samples after training on synthetic ones, as a share of that after real ones. fd_ratio: most, over the floor.
     """
 
     # On the demo data a variational autoencoder and latent SMOTE reach, in this order, 0.94 and 1.00, 0.56 and 0.66,
@@ -49,6 +49,8 @@ class Gate:
     usefulness: float | None = 0.6
     # Off: the floor falls with the number of samples, so that no ratio is right for all.
     fd_ratio: float | None = None
+    # Most that a generator's own `critic(images, labels)` may score training samples above held-out ones, in standard
+    # deviations; off, because a discriminator that knows its training samples need not have told the generator.
     critic_gap: float | None = None
 
     def __post_init__(self) -> None:
@@ -98,8 +100,11 @@ class Gate:
 
     def _copies(self, copies: Mapping[str, Copying]) -> Iterator[str]:
         for space, found in copies.items():
-            if self.copies is not None and not found.suspicious - found.expected <= self.copies:
-                limit = f"{found.expected + self.copies:.1%} ({self.copies:.1%} more than of held-out real samples)"
+            if self.copies is None:
+                continue
+            allowed = max(self.copies, found.noise)
+            if not found.suspicious - found.expected <= allowed:
+                limit = f"{found.expected + allowed:.1%} ({allowed:.1%} more than of held-out real samples)"
                 seen = f"{found.suspicious:.1%} of the generated samples are suspiciously near to training samples"
                 yield f"near copies({space}): {seen}, above {limit}"
 
