@@ -180,7 +180,7 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
             if command == "compare_text" and key.split(".")[0] in NOT_OF_TEXTS:
                 return f"{argument}: {NOT_OF_TEXTS[key.split('.')[0]]}"
             # The gallery shows what there is, and has no groups to choose from.
-            groups = {"gallery": (), "compare_text": ("data", "experiment")}.get(command, GROUPS)
+            groups = {"gallery": (), "evaluate": ("data",), "compare_text": ("data", "experiment")}.get(command, GROUPS)
             found = absent(_configuration(command, arguments), argument, groups)
             if found is not None:
                 return f"{argument}: {found}"
@@ -242,6 +242,14 @@ def compare(config: DictConfig) -> float:
     return comparing.objective(comparison)
 
 
+def evaluate(config: DictConfig) -> float:
+    """is this generator good enough to mix its samples in with real ones? A verdict and a report"""
+    from augsynth import evaluating
+
+    folder = output_folder()
+    return evaluating.run(plain(config), folder).metric("FD", "cnn").value
+
+
 def preview(config: DictConfig) -> float:
     """a picture of every transform of a pipeline; with --all, of every transform there is"""
     from augsynth.preview import run
@@ -260,4 +268,4 @@ def gallery(config: DictConfig) -> float:
     return 0.0
 
 
-COMMANDS: dict[str, Callable[[DictConfig], float]] = {"compare": compare, "preview": preview}
+COMMANDS: dict[str, Callable[[DictConfig], float]] = {"compare": compare, "evaluate": evaluate, "preview": preview}

@@ -16,7 +16,7 @@ from augsynth.quality.results import Comparison, Example, TextExample, table_row
 from augsynth.quality.statistics import Contrast
 from augsynth.text_page import KEY, MARKS, marked
 
-_STYLE = """:root {
+STYLE = """:root {
   color-scheme: light dark;
   --paper: #fdfdfb; --ink: #1d2125; --soft: #5c656e; --line: #dfe2e0; --panel: #f4f5f2;
   --helps: #1a7f52; --hurts: #b3402e; --neutral: #6b7280; --accent: #2f5d9b;
@@ -86,7 +86,7 @@ pre {
 def page(comparison: Comparison, config: str, data_name: str = "the data") -> str:
     """Return the page as text. config: the configuration as YAML. data_name: how the reader knows the data."""
     parts = [
-        head(f"compare: {data_name}", _STYLE + MARKS),
+        head(f"compare: {data_name}", STYLE + MARKS),
         _opening(comparison, data_name),
         _stopped(comparison),
         _answer(comparison),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-# The same examples every time, so that a change alone makes a test fail. `--hypothesis-profile=explore` looks for others.
+# The same examples every time, so that only a change makes a test fail; `--hypothesis-profile=explore` has others.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("same")

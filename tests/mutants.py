@@ -25,9 +25,11 @@ from faults import Mutant
 from faults_adapters import MUTANTS as ADAPTERS
 from faults_families import MUTANTS as FAMILIES
 from faults_gallery import MUTANTS as GALLERY
+from faults_gan import MUTANTS as GAN
 from faults_mix import MUTANTS as MIX
 from faults_models import MUTANTS as MODELS
 from faults_native import MUTANTS as NATIVE
+from faults_quality import MUTANTS as QUALITY
 from faults_targets import MUTANTS as TARGETS
 from faults_text import MUTANTS as TEXT
 from faults_tokens import MUTANTS as TOKENS
@@ -40,7 +42,7 @@ CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
 MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
-MUTANTS += [*TEXT, *TYPOS]
+MUTANTS += [*GAN, *TEXT, *TYPOS, *QUALITY]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

@@ -14,7 +14,7 @@ import augsynth
 ROOT = Path(augsynth.__file__).parent
 # From the bottom up; a module may import from its own layer and from those before it. What is not named is on top.
 LAYERS = [
-    {"compiled", "elementary", "errors", "rng", "batch", "provenance", "text"},
+    {"compiled", "elementary", "errors", "rng", "batch", "provenance", "threads", "verdict", "text"},
     {"transforms"},
     {"program", "placing", "runs", "fuse", "images"},
     {"boxes", "finding", "masks", "points", "target_values"},

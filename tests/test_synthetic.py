@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from collections import namedtuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 import augsynth as ag
 from augsynth import transforms as T
 from augsynth.batch import Batch
-from augsynth.data import demo
-from augsynth.data.synthetic import SyntheticDataset, balance, blend
+from augsynth.data import demo, synthetic
+from augsynth.data.synthetic import SyntheticDataset
 from augsynth.generators import LatentSMOTE, fit
 from augsynth.provenance import Provenance
 from augsynth.rng import KeyedIndex
 
 Sample = namedtuple("Sample", ["image", "label"])
+# What follows is about the form of what is mixed, whatever the generator is worth; see test_gate.py.
+blend, balance = partial(synthetic.blend, gate=None), partial(synthetic.balance, gate=None)
 
 
 class Painter:
@@ -337,7 +340,7 @@ def test_workers_deliver_the_same_blend_through_wrap_and_loader(
     clothes: tuple[Any, LatentSMOTE], start_method: str
 ) -> None:
     pipeline = ag.Pipeline([T.RandomHorizontalFlip(), T.Normalize((0.5,), (0.5,))], seed=0)
-    train = ag.wrap(ag.blend(*clothes, 0.25), pipeline)
+    train = ag.wrap(ag.blend(*clothes, 0.25, gate=None), pipeline)
     alone = list(ag.loader(train, 16, shuffle=True, seed=0))
     workers = ag.loader(
         train, 16, shuffle=True, seed=0, num_workers=2, multiprocessing_context=start_method, persistent_workers=True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from augsynth.batch import describe, find_image, get_image, is_pil, set_image
 from augsynth.data.labels import find_label, get_label, label_like, labels_of
 from augsynth.images import Form, check_values, to_tensor
 from augsynth.rng import KeyedIndex, fresh_seed
+from augsynth.verdict import require
 
 if TYPE_CHECKING:
     from augsynth.batch import Batch
@@ -216,13 +217,23 @@ class Template:
         return np.ascontiguousarray(array[:, :, 0] if self.form.flat else array)
 
 
-def blend(real: Any, generator: Generator, ratio: float = 0.25, *, seed: int = 0, fresh: bool = True) -> BlendedDataset:
+def blend(
+    real: Any,
+    generator: Generator,
+    ratio: float = 0.25,
+    *,
+    seed: int = 0,
+    fresh: bool = True,
+    gate: Literal["passed"] | None = "passed",
+) -> BlendedDataset:
     """Return `real` and, after it, as many synthetic samples as make up `ratio` of the whole; fresh ones every epoch.
 
     The length is `round(len(real) / (1 - ratio))`; the synthetic labels have the class shares of the real ones, rounded
     by largest remainder. real: a map-style dataset of (image, label), not yet augmented. ratio: in [0, 1).
-    Raises: ValueError or TypeError where generator and data do not fit together.
+    gate: "passed" demands that `augsynth.quality.evaluate` let these weights pass; None takes any generator.
+    Raises: GateError; ValueError or TypeError where generator and data do not fit together.
     """
+    require(generator, gate, "blend")
     if not 0 <= ratio < 1:
         raise ValueError(f"blend: ratio={ratio} must lie in [0, 1): the share of synthetic samples in an epoch")
     labels = _real_labels(real)
@@ -231,12 +242,21 @@ def blend(real: Any, generator: Generator, ratio: float = 0.25, *, seed: int = 0
     return BlendedDataset(real, SyntheticDataset(generator, np.repeat(classes, extra), seed, fresh, real), labels)
 
 
-def balance(real: Any, generator: Generator, *, seed: int = 0, fresh: bool = True) -> BlendedDataset:
+def balance(
+    real: Any,
+    generator: Generator,
+    *,
+    seed: int = 0,
+    fresh: bool = True,
+    gate: Literal["passed"] | None = "passed",
+) -> BlendedDataset:
     """Return `real` and, after it, synthetic samples that fill every class up to the size of the largest.
 
     real: a map-style dataset of (image, label), not yet augmented. Fresh synthetic samples every epoch.
-    Raises: ValueError or TypeError where generator and data do not fit together, or for a single class.
+    gate: "passed" demands that `augsynth.quality.evaluate` let these weights pass; None takes any generator.
+    Raises: GateError; ValueError or TypeError where generator and data do not fit together, or for a single class.
     """
+    require(generator, gate, "balance")
     labels = _real_labels(real)
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) == 1:

@@ -13,6 +13,7 @@ import torch
 
 import augsynth
 from augsynth.errors import AugsynthError
+from augsynth.verdict import Verdict, record
 
 if TYPE_CHECKING:
     from augsynth.generators.base import ImageGenerator
@@ -44,6 +45,8 @@ def save(generator: ImageGenerator, path: str | Path, training: Mapping[str, Any
         "config": generator.config,
         "state": generator.state_dict(),
     }
+    if isinstance(verdict := getattr(generator, "verdict", None), Verdict):
+        content["verdict"] = verdict.to_dict()
     if training is not None:
         content["training"] = dict(training)
     target = Path(path)
@@ -82,6 +85,8 @@ def load(path: str | Path, *, num_classes: int | None = None) -> ImageGenerator:
     try:
         generator: ImageGenerator = getattr(import_module(_CLASSES[content["class"]]), content["class"])(**config)
         generator.load_state_dict(content["state"])
+        if "verdict" in content:
+            record(generator, Verdict.from_dict(content["verdict"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{source} was written by augsynth {content['version']} and does not fit {augsynth.__version__}: {error}"
@@ -107,6 +112,11 @@ def resume(generator: ImageGenerator, path: Path) -> dict[str, Any]:
     generator.load_state_dict(content["state"])
     found: dict[str, Any] = content["training"]
     return found
+
+
+def training_of(path: str | Path) -> dict[str, Any] | None:
+    """Return the state of the training that `fit` left in a checkpoint, None where there is none."""
+    return _read(Path(path)).get("training")
 
 
 def _read(source: Path) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,10 +14,9 @@ from augsynth.generators.base import ImageGenerator
 from augsynth.generators.progress import Bar
 from augsynth.generators.run import Run
 from augsynth.generators.samples import Samples
+from augsynth.threads import threads_for
 
 G = TypeVar("G", bound=ImageGenerator)
-# Values of an image up to which training uses one CPU thread.
-_SMALL = 64 * 64 * 3
 
 
 def fit(
@@ -51,7 +49,7 @@ def fit(
         raise ValueError(f"fit: max_images={max_images}, max_time={max_time} and every={every} must be above 0")
     samples = read_samples(data, generator, max_images, seed)
     run = Run(generator, samples, max_images, max_time, seed, checkpoint, every or max(max_images // 10, 1), preview)
-    with _threads(samples.images, threads), Bar(max_images, progress) as bar:
+    with threads_for(samples.images.shape[1:], threads), Bar(max_images, progress) as bar:
         run(bar.update)
     return generator.eval()
 
@@ -74,14 +72,3 @@ def read_samples(data: Any, generator: ImageGenerator, limit: int, seed: int) ->
     images, labels = read(data, generator, limit, seed, also=also) if names else read(data, generator, limit, seed)
     attributes = torch.tensor(rows, dtype=torch.float32) if names else torch.zeros(len(labels), 0)
     return Samples(images, labels, attributes, seed)
-
-
-@contextmanager
-def _threads(images: torch.Tensor, wanted: int | None) -> Iterator[None]:
-    """Use one CPU thread for small images: more gain little, and cost tenfold where others use the cores too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted or (1 if images[0].numel() <= _SMALL else before))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

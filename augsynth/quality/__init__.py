@@ -1,5 +1,8 @@
-"""Evidence: does augmentation, do synthetic samples help on this data?"""
+"""Evidence: does augmentation, do synthetic samples help on this data? Is a generator good enough for it?"""
 
+from augsynth.quality.evaluated import Evaluation
+from augsynth.quality.evaluation import evaluate
+from augsynth.quality.gate import Gate, Metric
 from augsynth.quality.models import SmallCNN
 from augsynth.quality.protocol import ARMS, Arm, Protocol
 from augsynth.quality.results import Comparison, Example, Run
@@ -9,6 +12,7 @@ from augsynth.quality.text import compare_texts
 from augsynth.quality.text_models import WordCNN
 from augsynth.quality.text_samples import TextSource
 from augsynth.quality.utility import compare
+from augsynth.verdict import GateError
 
 __all__ = [
     "ARMS",
@@ -16,7 +20,11 @@ __all__ = [
     "Comparison",
     "Contrast",
     "Estimate",
+    "Evaluation",
     "Example",
+    "Gate",
+    "GateError",
+    "Metric",
     "Protocol",
     "Run",
     "SmallCNN",
@@ -25,4 +33,5 @@ __all__ = [
     "WordCNN",
     "compare",
     "compare_texts",
+    "evaluate",
 ]

@@ -160,18 +160,23 @@ def schedule(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
-@torch.no_grad()
 def predict(model: nn.Module, images: torch.Tensor, evaluation: Pipeline, device: torch.device) -> np.ndarray:
     """Return class probabilities `(N, K)` float32 for uint8 images `(N, C, H, W)`, through the evaluation pipeline."""
+    logits = forward(model, images, evaluation, device)
+    return logits.double().softmax(1).float().numpy()
+
+
+@torch.no_grad()
+def forward(model: nn.Module, images: torch.Tensor, evaluation: Pipeline, device: torch.device) -> torch.Tensor:
+    """Return what a network in evaluation mode makes of uint8 images, `(N, ...)` on the CPU."""
     model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     parts = []
     for start in range(0, len(images), EVALUATION_BATCH):
         rows = np.arange(start, min(start + EVALUATION_BATCH, len(images)))
         # The key does not matter to a deterministic pipeline, but a keyed call leaves the global generator alone.
         batch = stacked(evaluation.images(images[rows[0] : rows[-1] + 1], Rng.of(0, rows)))
-        logits = model(batch.to(device, memory_format=torch.channels_last))
-        parts.append(logits.double().softmax(1).float().cpu().numpy())
-    return np.concatenate(parts)
+        parts.append(model(batch.to(device, memory_format=torch.channels_last)).cpu())
+    return torch.cat(parts)
 
 
 @dataclass(frozen=True)
