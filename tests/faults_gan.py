@@ -17,7 +17,7 @@ MUTANTS = [
         "adversarial",
         "np.arange(len(mine[1])) + seen",
         "np.arange(len(mine[1]))",
-        "it_learns_which_class_is_bright_and_varies",
+        "each_step_has_noise_of_its_own",
     ),
     _gan(
         "samples by the weights of the last step",
@@ -31,7 +31,7 @@ MUTANTS = [
         "residual",
         "(features * self.embed(conditions)).sum(1)",
         "features.sum(1)",
-        "it_learns_which_class_is_bright_and_varies",
+        "the_critic_hears_the_label",
     ),
     _gan(
         "orders without the pass",

@@ -87,6 +87,37 @@ def test_it_learns_which_class_is_bright_and_varies():
     assert 0.5 * real < made[50:].std() < 2 * real
 
 
+def test_each_step_has_noise_of_its_own():
+    gan, seen = small(), []
+    gan.net.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].clone()))
+    training = GanTraining(gan, _samples(), 0)
+    for first in (0, 16):
+        training.step(first, 16, 0.0)
+    assert len({tuple(noise.flatten().tolist()) for noise in seen}) == 4
+
+
+def test_the_critic_hears_the_label():
+    gan = fit(small(), data(), max_images=64)
+    image = torch.rand(1, *SHAPE).expand(2, -1, -1, -1)
+    first, second = gan.critic(image, torch.tensor([0, 1]))
+    assert first != second
+
+
+@pytest.mark.parametrize(("name", "side", "channels"), [("tiny", 28, 1), ("32", 32, 3), ("64", 64, 3), ("128", 128, 3)])
+def test_a_preset_trains_at_its_size(name, side, channels):
+    from hydra import compose, initialize_config_module
+
+    from augsynth.config import build, version_base
+
+    with initialize_config_module("augsynth.conf", **version_base()):
+        node = compose("compare", [f"generator=cgan_{name}"]).generator.model
+    gan = build(node, image_shape=(channels, side, side), num_classes=2, batch_size=2)
+    weights = sum(weight.numel() for weight in gan.net.parameters())
+    assert 40_000 < weights < 80_000 if name == "tiny" else 500_000 < weights < 3_000_000
+    fit(gan, data(8, (channels, side, side)), max_images=4)
+    assert gan.generate([1]).image.shape == (1, channels, side, side)
+
+
 def test_samples_are_made_by_the_averaged_weights():
     gan = fit(small(), data(), max_images=640)
     before = gan.generate([0, 1]).image
