@@ -336,3 +336,27 @@ def test_training_leaves_the_global_generator_alone():
     before = torch.get_rng_state()
     fit(small(), data(), max_images=64)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def trained_by_lightning():
+    import pytorch_lightning as pl
+
+    gan = small(augment_strength=0.5)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*data()), 32)
+    options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    pl.Trainer(max_epochs=2, accelerator="cpu", enable_model_summary=False, **options).fit(gan, loader)
+    return gan
+
+
+def test_a_trainer_with_attributes_is_refused():
+    with pytest.raises(ValueError, match="have no attributes"):
+        small(attributes={"colour": 3}).on_fit_start()
+
+
+def test_a_lightning_trainer_trains_it():
+    gan = trained_by_lightning()
+    assert int(gan.images_seen) == 4 * 16  # half of each batch is shown to the critic
+    assert not torch.equal(gan.net.basis, small().net.basis)
+    assert not torch.equal(gan.critic_net.head.weight, small().critic_net.head.weight)
+    assert torch.isfinite(gan.generate([0, 1]).image).all()
+    assert same(gan, trained_by_lightning())

@@ -186,7 +186,11 @@ class ConditionalGAN(ImageGenerator):
         return list(self.new_optimizers())
 
     def on_fit_start(self) -> None:
-        """Make ready for a Trainer, after its optimisers exist."""
+        """Make ready for a Trainer, after its optimisers exist. Raises: ValueError where attributes are wanted."""
+        if self.conditions.attributes:
+            raise ValueError(
+                f"{type(self).__name__}: a Trainer's batches have no attributes; use augsynth.generators.fit"
+            )
         optimizers = self.optimizers()
         assert isinstance(optimizers, list)
         self._round = Round(self, (optimizers[0], optimizers[1]), self.manual_backward)
