@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from augsynth.data.synthetic import SyntheticDataset, balance, blend
     from augsynth.data.texts import CsvDataset
     from augsynth.data.wrap import AugmentedDataset, collate, wrap
+    from augsynth.exporting.export import export
+    from augsynth.exporting.png import provenance_of
     from augsynth.lightning import callbacks
     from augsynth.pipeline import Pipeline
     from augsynth.views import Views
@@ -47,12 +49,14 @@ __all__ = [
     "blend",
     "callbacks",
     "collate",
+    "export",
     "from_albumentations",
     "from_nlpaug",
     "from_torchvision",
     "generators",
     "loader",
     "presets",
+    "provenance_of",
     "quality",
     "transforms",
     "wrap",
@@ -70,10 +74,12 @@ _LAZY = {
     "balance": "augsynth.data.synthetic",
     "blend": "augsynth.data.synthetic",
     "collate": "augsynth.data.wrap",
+    "export": "augsynth.exporting.export",
     "from_albumentations": "augsynth.adapters.albumentations",
     "from_nlpaug": "augsynth.adapters.nlpaug",
     "from_torchvision": "augsynth.adapters.torchvision",
     "loader": "augsynth.data.sampler",
+    "provenance_of": "augsynth.exporting.png",
     "wrap": "augsynth.data.wrap",
 }
 # Public name -> the module it is.

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def usage() -> str:
     """Return the text of `augsynth --help`."""
-    lines = [f"  {name:<10} {function.__doc__}" for name, function in COMMANDS.items()]
+    lines = [f"  {name:<16} {function.__doc__}" for name, function in COMMANDS.items()]
     return "\n".join(
         [
             "usage: augsynth COMMAND [key=value ...]",
@@ -77,7 +77,7 @@ def _fail(who: str, message: str) -> NoReturn:
 
 def _run(command: str, arguments: list[str]) -> None:
     """Run one Hydra application; what a user can have caused becomes a message, anything else stays a traceback."""
-    name, function = command, COMMANDS[command]
+    name, function = command.replace("-", "_"), COMMANDS[command]
     if command == "preview" and ALL in arguments:
         name, function, arguments = "gallery", gallery, [argument for argument in arguments if argument != ALL]
     elif f"{command}_text" in TEXTS and _about_texts(command, arguments):
@@ -179,9 +179,7 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
         if f"'{key}'" in text.splitlines()[0] and not key.startswith("hydra"):
             if command == "compare_text" and key.split(".")[0] in NOT_OF_TEXTS:
                 return f"{argument}: {NOT_OF_TEXTS[key.split('.')[0]]}"
-            # The gallery shows what there is, and has no groups to choose from.
-            groups = {"gallery": (), "evaluate": ("data",), "compare_text": ("data", "experiment")}.get(command, GROUPS)
-            found = absent(_configuration(command, arguments), argument, groups)
+            found = absent(_configuration(command, arguments), argument, GROUPS_OF.get(command, GROUPS))
             if found is not None:
                 return f"{argument}: {found}"
     return text
@@ -207,6 +205,14 @@ def _configuration(command: str, arguments: Sequence[str]) -> Any:
 
 
 GROUPS = ("augment", "data", "experiment", "generator")
+# Of the configurations that have others.
+GROUPS_OF: dict[str, tuple[str, ...]] = {
+    "gallery": (),
+    "evaluate": ("data",),
+    "generate": ("data",),
+    "train_generator": ("data", "generator"),
+    "compare_text": ("data", "experiment"),
+}
 
 
 def output_folder() -> Path:
@@ -250,6 +256,24 @@ def evaluate(config: DictConfig) -> float:
     return evaluating.run(plain(config), folder).metric("FD", "cnn").value
 
 
+def train_generator(config: DictConfig) -> float:
+    """a generator of labelled images, trained on your data; it goes on where it was stopped"""
+    from augsynth import fitting
+
+    folder = output_folder()
+    fitting.run(plain(config), folder)
+    return 0.0
+
+
+def generate(config: DictConfig) -> float:
+    """synthetic samples on disk: PNG files, WebDataset shards or arrays, each with what made it"""
+    from augsynth import generating
+
+    folder = output_folder()
+    generating.run(plain(config), folder)
+    return 0.0
+
+
 def preview(config: DictConfig) -> float:
     """a picture of every transform of a pipeline; with --all, of every transform there is"""
     from augsynth.preview import run
@@ -268,4 +292,10 @@ def gallery(config: DictConfig) -> float:
     return 0.0
 
 
-COMMANDS: dict[str, Callable[[DictConfig], float]] = {"compare": compare, "evaluate": evaluate, "preview": preview}
+COMMANDS: dict[str, Callable[[DictConfig], float]] = {
+    "compare": compare,
+    "train-generator": train_generator,
+    "evaluate": evaluate,
+    "generate": generate,
+    "preview": preview,
+}

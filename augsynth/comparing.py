@@ -71,6 +71,8 @@ def source(data: Mapping[str, Any], split: str) -> Source:
     """Return the training or test samples that the data group describes, brought to one size."""
     import torch
 
+    if "prepare" not in data:
+        raise ValueError(f"generators make images, and {data.get('name', 'this data')} are texts; choose other data")
     dataset = build(data[split], allow=targets(data[split]))
     prepare = Pipeline(build(data["prepare"] or {}, allow=targets(data["prepare"])), dtype=torch.uint8)
     return Source.of_dataset(dataset, prepare)

@@ -17,8 +17,10 @@ import augsynth
 class Provenance:
     """Enough to make the sample again: `load(checkpoint).generate([label], seed, index=[index], epoch=epoch)`.
 
+    truncation, where it is not 1, and attributes are to be given too.
+
     generator: class name. checkpoint: `weights_hash` of its weights. version: of augsynth.
-    attributes: what it was asked to be besides its label, if anything; to be given as attributes= too.
+    attributes: what it was asked to be besides its label, if anything.
     seed and epoch are None for a sample that was drawn with a fresh key, which nobody can repeat.
     """
 
@@ -30,12 +32,15 @@ class Provenance:
     label: int
     version: str = augsynth.__version__
     attributes: Mapping[str, float] | None = None
+    truncation: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as a dict of strings and numbers, without attributes where there are none."""
+        """Return the fields as a dict of plain values, without attributes and truncation where there are none."""
         fields = asdict(self)
         if self.attributes is None:
             del fields["attributes"]
+        if self.truncation == 1:
+            del fields["truncation"]
         return fields
 
     def to_json(self) -> str:

@@ -25,6 +25,7 @@ LAYERS = [
     {"adapters"},
     {"data"},
     {"generators", "quality"},
+    {"exporting"},
     {"lightning"},
 ]
 FAMILIES = {

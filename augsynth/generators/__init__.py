@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from augsynth.generators.checkpoint import CheckpointError, load
+    from augsynth.generators.filtering import Filtered
     from augsynth.generators.gan import ConditionalGAN
     from augsynth.generators.protocol import Generator
     from augsynth.generators.run import DivergenceError
@@ -22,6 +23,7 @@ __all__ = [
     "ConditionalGAN",
     "ConditionalVAE",
     "DivergenceError",
+    "Filtered",
     "Generator",
     "LatentSMOTE",
     "fit",
@@ -33,6 +35,7 @@ _LAZY = {
     "ConditionalGAN": "gan",
     "ConditionalVAE": "vae",
     "DivergenceError": "run",
+    "Filtered": "filtering",
     "Generator": "protocol",
     "LatentSMOTE": "smote",
     "fit": "training",

@@ -26,16 +26,19 @@ class ImageGenerator(pl.LightningModule):
     """A generator of labelled images that `augsynth.generators.fit` can train.
 
     image_shape: (C, H, W), any C, H and W from 8. num_classes: labels are 0 to num_classes - 1.
-    class_counts: `(num_classes,)`, of the training data; all 0 before training.
+    class_counts: `(num_classes,)`, of the training data; all 0 before training. classes: the name of each label,
+    where the training data has them.
     """
 
     class_counts: torch.Tensor
+    classes: tuple[str, ...] | None
 
     def __init__(self, image_shape: Sequence[int], num_classes: int) -> None:
         super().__init__()
         self.image_shape = _checked_shape(type(self).__name__, image_shape)
         self.check_counts(num_classes=num_classes)
         self.num_classes = num_classes
+        self.classes = None
         self.register_buffer("class_counts", torch.zeros(num_classes, dtype=torch.int64))
         self._hashed: tuple[Any, str] | None = None
 
@@ -48,7 +51,9 @@ class ImageGenerator(pl.LightningModule):
         """Return what trains this generator on `samples`, from the weights that it has."""
 
     @abstractmethod
-    def make(self, labels: torch.Tensor, rng: Rng, attributes: torch.Tensor | None) -> torch.Tensor:
+    def make(
+        self, labels: torch.Tensor, rng: Rng, attributes: torch.Tensor | None, truncation: float = 1.0
+    ) -> torch.Tensor:
         """Make an image `(B, C, H, W)` in [0, 1] for each label `(B,)`, by the key of each sample."""
 
     @property
@@ -73,11 +78,13 @@ class ImageGenerator(pl.LightningModule):
         index: torch.Tensor | Sequence[int] | None = None,
         epoch: int = 0,
         attributes: Mapping[str, Any] | None = None,
+        truncation: float = 1.0,
     ) -> Batch:
         """Make one image per label `(B,)`; sample j is a function of (seed, epoch, index[j], labels[j]) alone.
 
         index: default 0 to B - 1, each 0 to 2**32 - 1, as are seed and epoch. attributes: name -> a value, or one per
-        sample; what is not given is as in a training sample of that class.
+        sample; what is not given is as in a training sample of that class. truncation: 0 to 1, how far samples go from
+        what is typical of their class: less is less varied, and truer to the label.
         Raises: ValueError for a label out of range or not in the training data; AugsynthError if untrained.
         """
         target = self._checked_labels(labels)
@@ -85,11 +92,13 @@ class ImageGenerator(pl.LightningModule):
         rng = Rng.of(seed, [int(row) for row in rows], epoch)
         if len(rng) != len(target):
             raise ValueError(f"generate: {len(rng)} indices for {len(target)} labels")
+        if not 0 <= truncation <= 1:
+            raise ValueError(f"generate: truncation={truncation!r} must be a number from 0 to 1; 1 truncates nothing")
         values, said = self.chosen(target, attributes, rng)
-        image = self.make(target, rng, values)
+        image = self.make(target, rng, values, truncation)
         checkpoint, name = self.checkpoint_hash(), type(self).__name__
         provenance = tuple(
-            Provenance(name, checkpoint, seed, int(row), int(epoch), label, attributes=given)
+            Provenance(name, checkpoint, seed, int(row), int(epoch), label, attributes=given, truncation=truncation)
             for row, label, given in zip(rng.index, target.tolist(), said, strict=True)
         )
         return Batch(image, target, torch.ones_like(target, dtype=torch.bool), provenance, torch.from_numpy(rng.index))

@@ -45,6 +45,8 @@ def save(generator: ImageGenerator, path: str | Path, training: Mapping[str, Any
         "config": generator.config,
         "state": generator.state_dict(),
     }
+    if generator.classes is not None:
+        content["classes"] = list(generator.classes)
     if isinstance(verdict := getattr(generator, "verdict", None), Verdict):
         content["verdict"] = verdict.to_dict()
     if training is not None:
@@ -85,6 +87,7 @@ def load(path: str | Path, *, num_classes: int | None = None) -> ImageGenerator:
     try:
         generator: ImageGenerator = getattr(import_module(_CLASSES[content["class"]]), content["class"])(**config)
         generator.load_state_dict(content["state"])
+        generator.classes = tuple(content["classes"]) if "classes" in content else None
         if "verdict" in content:
             record(generator, Verdict.from_dict(content["verdict"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -143,8 +143,9 @@ class Run:
         found = resume(self.generator, path)
         for name, wanted in self.key.items():
             if found[name] != wanted:
+                other = {"seed": "another seed", "data": "other data"}[name]
                 raise CheckpointError(
-                    f"{path} is the checkpoint of a training with another {name} ({found[name]}, not {wanted}); "
+                    f"{path} is the checkpoint of a training with {other} ({found[name]}, not {wanted}); "
                     "remove it, or name another file"
                 )
         self.seen, self.batch = int(found["seen"]), int(found["batch"])

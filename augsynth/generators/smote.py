@@ -46,8 +46,11 @@ class LatentSMOTE(ConditionalVAE):
         """Take the bank of latents from a state dict."""
         self._set_bank(**state)
 
-    def sample_latents(self, labels: torch.Tensor, rng: Rng) -> torch.Tensor:
-        """Draw one latent per label `(B,)`, `(B, latent_dim)`, by the key of each sample."""
+    def sample_latents(self, labels: torch.Tensor, rng: Rng, truncation: float = 1.0) -> torch.Tensor:
+        """Draw one latent per label `(B,)`, `(B, latent_dim)`, by the key of each sample.
+
+        truncation: how much of the way to the neighbour is allowed: at 0 samples are reconstructions of training ones.
+        """
         classes = labels.cpu().numpy()
         counts = self.class_counts.cpu().numpy()
         first = np.cumsum(counts) - counts
@@ -58,8 +61,9 @@ class LatentSMOTE(ConditionalVAE):
         bank = self._bank["latents"]
         start = bank[torch.from_numpy(anchor)]
         end = bank[self._bank["neighbors"][torch.from_numpy(anchor), torch.from_numpy(column)]]
-        share = torch.from_numpy(uniform[:, 2:]).float()
-        jitter = torch.from_numpy(rng.normal("jitter", bank.shape[1]) * (_JITTER * (choices == 0))[:, None]).float()
+        share = torch.from_numpy(truncation * uniform[:, 2:]).float()
+        spread = (truncation * _JITTER * (choices == 0))[:, None]
+        jitter = torch.from_numpy(rng.normal("jitter", bank.shape[1]) * spread).float()
         return (start + share * (end - start) + jitter).to(self.device)
 
 

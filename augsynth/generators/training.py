@@ -47,14 +47,23 @@ def fit(
         raise TypeError(f"fit trains augsynth's generators; train a {type(generator).__name__} by its own means")
     if max_images < 1 or not (max_time is None or max_time > 0) or not (every is None or every > 0):
         raise ValueError(f"fit: max_images={max_images}, max_time={max_time} and every={every} must be above 0")
-    samples = read_samples(data, generator, max_images, seed)
+    # A training that goes on may be given more images than at first, and must find the same data.
+    samples = read_samples(data, generator, max_images if checkpoint is None else None, seed)
+    generator.classes = _class_names(data, generator.num_classes)
     run = Run(generator, samples, max_images, max_time, seed, checkpoint, every or max(max_images // 10, 1), preview)
-    with threads_for(samples.images.shape[1:], threads), Bar(max_images, progress) as bar:
+    with threads_for(samples.images.shape[1:], threads), Bar(max_images, progress, run.seen) as bar:
         run(bar.update)
     return generator.eval()
 
 
-def read_samples(data: Any, generator: ImageGenerator, limit: int, seed: int) -> Samples:
+def _class_names(data: Any, num_classes: int) -> tuple[str, ...] | None:
+    names = getattr(data, "classes", None)
+    if isinstance(names, (list, tuple)) and len(names) == num_classes:
+        return tuple(map(str, names))
+    return None
+
+
+def read_samples(data: Any, generator: ImageGenerator, limit: int | None, seed: int) -> Samples:
     """Read `limit` samples or all, with the attributes that the generator knows."""
     conditions = getattr(generator, "conditions", None)
     names: tuple[str, ...] = () if conditions is None else tuple(conditions.attributes)

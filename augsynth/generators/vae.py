@@ -134,14 +134,20 @@ class ConditionalVAE(ImageGenerator):
             self.latent_mean[label] = mean
             self.latent_factor[label] = torch.linalg.cholesky(covariance)
 
-    def sample_latents(self, labels: torch.Tensor, rng: Rng) -> torch.Tensor:
-        """Draw one latent per label `(B,)`, `(B, latent_dim)`, by the key of each sample."""
-        normal = torch.from_numpy(rng.normal("latent", self.hparams["latent_dim"])).to(self.device, torch.float32)
+    def sample_latents(self, labels: torch.Tensor, rng: Rng, truncation: float = 1.0) -> torch.Tensor:
+        """Draw one latent per label `(B,)`, `(B, latent_dim)`, by the key of each sample.
+
+        truncation: 0 for the mean of the class, 1 for the whole distribution.
+        """
+        drawn = truncation * rng.normal("latent", self.hparams["latent_dim"])
+        normal = torch.from_numpy(drawn).to(self.device, torch.float32)
         return self.latent_mean[labels] + torch.einsum("bij,bj->bi", self.latent_factor[labels], normal)
 
-    def make(self, labels: torch.Tensor, rng: Rng, attributes: torch.Tensor | None = None) -> torch.Tensor:
+    def make(
+        self, labels: torch.Tensor, rng: Rng, attributes: torch.Tensor | None = None, truncation: float = 1.0
+    ) -> torch.Tensor:
         """Make an image `(B, C, H, W)` in [0, 1] for each label `(B,)`, by the key of each sample."""
-        latents = self.sample_latents(labels, rng)
+        latents = self.sample_latents(labels, rng, truncation)
         if not len(labels):
             return latents.new_zeros(0, *self.image_shape)
         parts = zip(torch.split(latents, CHUNK), torch.split(labels, CHUNK), strict=True)

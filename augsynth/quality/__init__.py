@@ -3,6 +3,7 @@
 from augsynth.quality.evaluated import Evaluation
 from augsynth.quality.evaluation import evaluate
 from augsynth.quality.gate import Gate, Metric
+from augsynth.quality.judge import Judge, judge
 from augsynth.quality.models import SmallCNN
 from augsynth.quality.protocol import ARMS, Arm, Protocol
 from augsynth.quality.results import Comparison, Example, Run
@@ -24,6 +25,7 @@ __all__ = [
     "Example",
     "Gate",
     "GateError",
+    "Judge",
     "Metric",
     "Protocol",
     "Run",
@@ -34,4 +36,5 @@ __all__ = [
     "compare",
     "compare_texts",
     "evaluate",
+    "judge",
 ]
