@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toy import CLASSES, SHAPE, Own, trained
 from torchvision.datasets import ImageFolder
+from toy import CLASSES, SHAPE, Own, trained
 
 import augsynth as ag
 from augsynth.errors import AugsynthError
