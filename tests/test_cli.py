@@ -66,10 +66,8 @@ def test_help_lists_the_commands(call):
 def test_an_unknown_command_names_the_valid_ones(call):
     code, out, err = call("compar")
     assert (code, out) == (1, "")
-    assert (
-        err
-        == "augsynth: there is no command 'compar'; did you mean 'compare'? Valid: compare, train-generator, evaluate, generate, preview\n"
-    )
+    valid = "compare, train-generator, evaluate, generate, preview"
+    assert err == f"augsynth: there is no command 'compar'; did you mean 'compare'? Valid: {valid}\n"
 
 
 @pytest.mark.parametrize("command", ["compare", "preview"])
