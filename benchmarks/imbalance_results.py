@@ -111,7 +111,7 @@ class Results:
 
     def by_class(self, arm: str) -> np.ndarray:
         """Return the mean accuracy on each class."""
-        return np.mean([by_class(cell.right, self.labels) for cell in self.of(arm).values()], axis=0)
+        return np.asarray(np.mean([by_class(cell.right, self.labels) for cell in self.of(arm).values()], axis=0))
 
 
 def percent(value: Estimate) -> list[float | None]:
@@ -179,8 +179,9 @@ def table(found: Mapping[str, Any] | None) -> str:
         beside = spoken(against[arm]) if arm in against else ""
         lines.append(f"| {arm} | {interval(row['accuracy'])} | {rare:.1f} | {row['validation']:.1f} | {beside} |")
     head = found["headline"]
-    lines += ["", f"Best by validation with synthetic samples, {head['arm']}, against best without, {head['base']}:"]
-    lines += [f"{spoken(head)} points of test accuracy. Published for DeepSMOTE, another network: {PUBLISHED} %."]
+    lines += ["", f"Best with synthetic samples, by validation: {head['arm']}; best without: {head['base']}."]
+    lines += [f"Their difference in points of test accuracy: {spoken(head)}."]
+    lines += [f"Published for DeepSMOTE, with another network: {PUBLISHED} %."]
     return "\n".join(lines)
 
 
@@ -191,5 +192,5 @@ def spoken(row: Mapping[str, Any]) -> str:
 
 def interval(values: Sequence[float | None], sign: str = "") -> str:
     """Return "mean (low to high)"."""
-    mean, low, high = (math.nan if value is None else value for value in values)
-    return f"{mean:{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})"
+    mean, low, high = values
+    return f"{mean:{sign}.2f}" + ("" if low is None or high is None else f" ({low:{sign}.2f} to {high:{sign}.2f})")
