@@ -42,8 +42,16 @@ SCHEMA = 2
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # A timing shorter than this is repeated within one measurement: the clock itself takes about a microsecond.
 SHORTEST_SECONDS = 0.004
-PACKAGES = ("torch", "torchvision", "albumentations", "kornia", "fuse-augmentations", "triton", "triton-augment")
-PACKAGES += ("opencv-python-headless", "numpy", "pillow")
+PACKAGES: tuple[str, ...] = (
+    "torch",
+    "torchvision",
+    "albumentations",
+    "kornia",
+    "fuse-augmentations",
+    "triton",
+    "triton-augment",
+)
+PACKAGES += ("opencv-python-headless", "numpy", "pillow", "scikit-learn", "imbalanced-learn")
 
 
 @dataclass(frozen=True)

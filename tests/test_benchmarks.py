@@ -5,6 +5,7 @@ Nothing here looks at a speed. kornia and fuse-augmentations are tried where the
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 import math
@@ -14,18 +15,23 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import augsynth as ag
+from augsynth.data import demo
 from augsynth.transforms import REGISTRY
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import albumentations as A
 import curves
 import cv2
+import generator
 import gpu
 import gpu_kernels
+import imbalance
+import imbalance_training
 import loader
 import pairs
 import parity
@@ -37,6 +43,7 @@ import report
 import targets
 import throughput
 from protocol import ROOT, Candidate, Failed
+from torch.nn import functional as F
 from torchvision.transforms import v2
 
 # What libraries say of their own future is no concern of ours.
@@ -288,6 +295,59 @@ def test_the_launch_bound_row_is_the_batch_of_32():
     rows = [{"name": gpu.OURS, "wall_us": 9.0}, {"name": gpu.GRAPH, "failed": "x"}]
     results = [{"case": str(case), "rows": rows if case.batch == 32 else []} for case in gpu.CASES]
     assert gpu.launch_bound(results) == {gpu.OURS: 9.0}
+
+
+# Generators
+
+
+@pytest.fixture
+def idx_folder(tmp_path):
+    """Write the demo's images as Fashion-MNIST's own files."""
+    for split, name in (("train", "train"), ("test", "t10k")):
+        data = demo.fashion(split)
+        pixels, labels = (np.stack([np.asarray(x[0]) for x in data]), np.array(data.targets, np.uint8))
+        for kind, header, values in (("images-idx3", 16, pixels), ("labels-idx1", 8, labels)):
+            path = tmp_path / f"{name}-{kind}-ubyte.gz"
+            path.write_bytes(gzip.compress(bytes(header) + values.tobytes(), 1))
+    return tmp_path
+
+
+def test_rare_classes_are_trained_kept_and_not_trained_twice(idx_folder, capsys):
+    command = ["imbalance", str(idx_folder), "--quick", "--workers", "1", "--json", str(idx_folder / "found.json")]
+    generator.main(command)
+    found = json.loads((idx_folder / "found.json").read_text())
+    assert {row["arm"]: len(row["per_class"]) for row in found["cells"]} == {"none": 10, "latent_smote": 10}
+    assert all(row["accuracy"] == pytest.approx(sum(row["per_class"]) / 10, abs=0.01) for row in found["cells"])
+    assert found["cells"][0]["accuracy"] > 30
+    headline = found["summary"]["headline"]
+    assert (headline["arm"], headline["base"]) == ("latent_smote", "none")
+    assert headline["difference"][0] == pytest.approx(found["cells"][1]["accuracy"] - found["cells"][0]["accuracy"])
+    printed = capsys.readouterr().out.split("| arm")[1]
+    generator.main(command)
+    again = capsys.readouterr().out
+    assert "seed 0" not in again
+    assert again.endswith(printed)
+
+
+def test_the_losses_for_rare_classes_are_what_they_are_called():
+    label, weights, logits = torch.tensor([0, 1, 1]), torch.tensor([0.5, 3.0]), torch.randn(3, 2)
+    ((_, soft),) = imbalance_training.Weighted([(logits, label)], weights)
+    expected = F.cross_entropy(logits, label, weights, reduction="none").mean()
+    torch.testing.assert_close(F.cross_entropy(logits, soft), expected)
+    adjusted = imbalance_training.Adjusted(torch.nn.Identity(), torch.tensor([0.9, 0.1]))
+    torch.testing.assert_close(adjusted(logits), logits + torch.tensor([0.9, 0.1]).log())
+    assert torch.equal(adjusted.eval()(logits), logits)
+
+
+def test_every_fill_brings_each_class_up_to_the_largest(idx_folder):
+    samples = imbalance.prepare(idx_folder, imbalance.QUICK, 1).train[0]
+    assert np.bincount(samples.label).tolist() == list(imbalance.QUICK.counts)
+    for name, fill in imbalance_training.FILLS.items():
+        if name != "pixels" or importlib.util.find_spec("imblearn"):
+            image, label = fill(samples, imbalance.QUICK, 0)(0)
+            assert np.bincount(torch.cat([samples.label, label])).tolist() == [400] * 10, name
+            assert image.dtype == torch.uint8
+            assert image.shape == (len(label), 1, 28, 28)
 
 
 # What is written of it
