@@ -46,7 +46,7 @@ class Settings:
     """The budget, the same for all arms. generator_images: shown to LatentSMOTE in its training."""
 
     counts: tuple[int, ...] = (4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40)
-    steps: int = 2500
+    steps: int = 2000
     batch_size: int = 64
     rates: tuple[float, ...] = (0.001, 0.003, 0.009)
     weight_decay: float = 0.05
