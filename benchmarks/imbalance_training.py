@@ -48,7 +48,7 @@ class Settings:
     counts: tuple[int, ...] = (4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40)
     steps: int = 2000
     batch_size: int = 64
-    rates: tuple[float, ...] = (0.001, 0.003, 0.009)
+    rates: tuple[float, ...] = (0.002, 0.006, 0.018)
     weight_decay: float = 0.05
     validation_share: float = 0.2
     generator_images: int = 100_000
