@@ -104,10 +104,14 @@ class Results:
         return max((arm for arm, flag in self.arms.items() if flag is synthetic), key=self.validation)
 
     def contrasts(self) -> list[Contrast]:
-        """Judge the best arm with synthetic samples against the best without, then each arm against the first."""
+        """Judge the best arm with synthetic samples against the best without; then the others, corrected for number.
+
+        The others are each arm against the first, and each with synthetic samples against the best without.
+        """
         right = {arm: {seed: cell.right for seed, cell in self.of(arm).items()} for arm in self.arms}
-        base, *others = self.arms
-        return contrasts(right, (self.best(True), self.best(False)), [(arm, base) for arm in others])
+        (first, *others), best = self.arms, self.best(False)
+        secondary = [(arm, first) for arm in others] + [(arm, best) for arm, flag in self.arms.items() if flag]
+        return contrasts(right, (self.best(True), best), secondary)
 
     def by_class(self, arm: str) -> np.ndarray:
         """Return the mean accuracy on each class."""
@@ -140,7 +144,7 @@ def summary(results: Results) -> dict[str, Any] | None:
         }
         for arm, synthetic in results.arms.items()
     }
-    found = {"seeds": results.seeds, "headline": headline, "against_first": others, "arms": rows}
+    found = {"seeds": results.seeds, "headline": headline, "contrasts": others, "arms": rows}
     return {**found, "published_deepsmote": PUBLISHED}
 
 
@@ -168,19 +172,17 @@ def table(found: Mapping[str, Any] | None) -> str:
     """Return a summary as Markdown."""
     if found is None:
         return "no seed is whole yet"
-    lines = [
-        f"| arm | test accuracy | {RAREST} rarest classes | validation | against the first |",
-        "|---|--:|--:|--:|---|",
-    ]
-    first = next(iter(found["arms"]))
-    against = {row["arm"]: row for row in (found["headline"], *found["against_first"]) if row["base"] == first}
+    first, head = next(iter(found["arms"])), found["headline"]
+    judged = {(row["arm"], row["base"]): spoken(row) for row in (*found["contrasts"], head)}
+    title = f"| arm | test accuracy | {RAREST} rarest classes | validation | against {first} | against {head['base']} |"
+    lines = [title, "|---|--:|--:|--:|---|---|"]
     for arm, row in found["arms"].items():
         rare = sum(row["per_class"][-RAREST:]) / RAREST
-        beside = spoken(against[arm]) if arm in against else ""
-        lines.append(f"| {arm} | {interval(row['accuracy'])} | {rare:.1f} | {row['validation']:.1f} | {beside} |")
-    head = found["headline"]
+        beside = [judged.get((arm, base), "") for base in (first, head["base"])]
+        cells = [arm, interval(row["accuracy"]), f"{rare:.1f}", f"{row['validation']:.1f}", *beside]
+        lines.append(f"| {' | '.join(cells)} |")
     lines += ["", f"Best with synthetic samples, by validation: {head['arm']}; best without: {head['base']}."]
-    lines += [f"Their difference in points of test accuracy: {spoken(head)}."]
+    lines += [f"Their difference in points of test accuracy: {spoken(head)}; all others are corrected by Holm."]
     lines += [f"Published for DeepSMOTE, with another network: {PUBLISHED} %."]
     return "\n".join(lines)
 

@@ -46,9 +46,9 @@ class Settings:
     """The budget, the same for all arms. generator_images: shown to LatentSMOTE in its training."""
 
     counts: tuple[int, ...] = (4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40)
-    steps: int = 2500
+    steps: int = 2000
     batch_size: int = 64
-    rates: tuple[float, ...] = (0.001, 0.003, 0.009)
+    rates: tuple[float, ...] = (0.002, 0.006, 0.018)
     weight_decay: float = 0.05
     validation_share: float = 0.2
     generator_images: int = 100_000
