@@ -88,6 +88,27 @@ def pipeline(name: str = "standard", overrides: Sequence[str] = (), image_size: 
     overrides: in Hydra's grammar, such as "transforms.affine.degrees=20" or "~transforms.erase".
     image_size: side in pixels, or (height, width), of what the crops give. Raises: ConfigError.
     """
+    size = image_size if isinstance(image_size, int) else f"[{','.join(map(str, image_size))}]"
+    node = _option("pipeline", "preview", "augment", name, overrides, f"data.image_size={size}")
+    result: Pipeline = build(node, allow=targets(node))
+    return result
+
+
+def generator(name: str = "latent_smote", overrides: Sequence[str] = ()) -> ConfiguredGenerator:
+    """Return a generator's configuration that ships with augsynth: vae, latent_smote, cgan_tiny, cgan_32, ...
+
+    Its `make(image_shape, num_classes)` gives the untrained generator; its `config["fit"]` are arguments of `fit`.
+    overrides: in Hydra's grammar, such as "model.width=32". Raises: ConfigError.
+    """
+    from omegaconf import OmegaConf
+
+    node = OmegaConf.to_container(_option("generator", "train_generator", "generator", name, overrides))
+    assert isinstance(node, dict)
+    return ConfiguredGenerator({str(key): value for key, value in node.items()})
+
+
+def _option(who: str, config: str, group: str, name: str, overrides: Sequence[str], *others: str) -> Any:
+    """Return option `name` of a group of a configuration, with overrides of its keys. Raises: ConfigError."""
     from hydra import compose, initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
@@ -95,23 +116,21 @@ def pipeline(name: str = "standard", overrides: Sequence[str] = (), image_size: 
 
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
-    size = image_size if isinstance(image_size, int) else f"[{','.join(map(str, image_size))}]"
-    prefixed = [re.sub(r"^([~+]*)", r"\1augment.", override, count=1) for override in overrides]
+    prefixed = [re.sub(r"^([~+]*)", rf"\1{group}.", override, count=1) for override in overrides]
     try:
         with initialize_config_module(CONFIG_MODULE, **version_base()):
-            node = compose("preview", [f"augment={name}", f"data.image_size={size}", *prefixed]).augment
-            result: Pipeline = build(node, allow=targets(node))
+            return compose(config, [f"{group}={name}", *others, *prefixed])[group]
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(f"pipeline({name!r}, {list(overrides)}): {_wrong(error, name, overrides)}") from error
+        reason = _wrong(error, config, group, name, overrides)
+        raise ConfigError(f"{who}({name!r}, {list(overrides)}): {reason}") from error
     finally:
         # Called inside a Hydra application, this must not take its configuration away.
         if outer is not None:
             GlobalHydra.instance().initialize(outer)
-    return result
 
 
-def _wrong(error: Exception, name: str, overrides: Sequence[str]) -> str:
-    """Say what is wrong with a pipeline's name or overrides, and what would be right."""
+def _wrong(error: Exception, config: str, group: str, name: str, overrides: Sequence[str]) -> str:
+    """Say what is wrong with an option's name or overrides, and what would be right."""
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
@@ -121,9 +140,9 @@ def _wrong(error: Exception, name: str, overrides: Sequence[str]) -> str:
         return text + suggest(name, options)
     for override in overrides:
         key = key_of(override)
-        if f"'augment.{key}'" in text:
+        if f"'{group}.{key}'" in text:
             with initialize_config_module(CONFIG_MODULE, **version_base()):
-                node = OmegaConf.to_container(compose("preview", [f"augment={name}"]).augment, resolve=False)
+                node = OmegaConf.to_container(compose(config, [f"{group}={name}"])[group], resolve=False)
             return absent(node, override) or text
     return text
 

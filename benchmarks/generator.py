@@ -1,14 +1,20 @@
 """Are generated samples of use? One subcommand per question.
 
     python benchmarks/generator.py imbalance FOLDER [--seeds N] [--workers N] [--json FILE] [--quick]
+    python benchmarks/generator.py cgan FOLDER [--minutes N] [--seeds N] [--threads N] [--json FILE] [--quick]
+    python benchmarks/generator.py cifar FOLDER [--minutes N] [--checkpoint FILE] [--json FILE] [--dry-run]
 
 imbalance: Fashion-MNIST with rare classes, synthetic samples against losses, repetition and augmentation.
+cgan: what a network learns from samples of a small GAN alone, by minutes of its training on a CPU.
+cifar: the same on CIFAR-10, on a GPU.
 """
 
 from __future__ import annotations
 
 import argparse
 
+import cgan
+import cifar
 import imbalance
 
 
@@ -16,7 +22,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the subcommand that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    imbalance.add_command(commands)
+    for module in (imbalance, cgan, cifar):
+        module.add_command(commands)
     args = parser.parse_args(arguments)
     args.run(args)
 
