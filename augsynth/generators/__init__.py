@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from augsynth.generators.adapted import AdaptedGenerator, from_module
     from augsynth.generators.checkpoint import CheckpointError, load
     from augsynth.generators.gan import ConditionalGAN
     from augsynth.generators.protocol import Generator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from augsynth.generators.vae import ConditionalVAE
 
 __all__ = [
+    "AdaptedGenerator",
     "CheckpointError",
     "ConditionalGAN",
     "ConditionalVAE",
@@ -25,10 +27,12 @@ __all__ = [
     "Generator",
     "LatentSMOTE",
     "fit",
+    "from_module",
     "load",
 ]
 
 _LAZY = {
+    "AdaptedGenerator": "adapted",
     "CheckpointError": "checkpoint",
     "ConditionalGAN": "gan",
     "ConditionalVAE": "vae",
@@ -36,6 +40,7 @@ _LAZY = {
     "Generator": "protocol",
     "LatentSMOTE": "smote",
     "fit": "training",
+    "from_module": "adapted",
     "load": "checkpoint",
 }
 
