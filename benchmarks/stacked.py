@@ -7,6 +7,10 @@ the penalty. What a generator makes is counted by its nearest real digit in each
 divergence KL(generated || uniform) in nats. Real stacked digits in the same number are the floor of both. `distance`
 is the root mean square over pixels, from 0 to 1, between a channel and its nearest real digit: noise has modes too.
 
+At this size the four arms come out alike: with 12,000 images and three seeds each, 803 to 818 modes and KL 0.60 to 0.65
+on average. The collapse of the plain loss that the paper reports on 28x28 digits is not seen at learning rates that are
+good for either loss; at rates that are too high all arms fail, on some seeds and not on others.
+
     python benchmarks/stacked.py [--images N] [--samples N] [--seeds N] [--json FILE]
 """
 
