@@ -17,14 +17,13 @@ from augsynth.errors import AugsynthError
 from augsynth.exporting.manifest import MANIFEST, Story, write_manifest
 from augsynth.exporting.writers import WRITERS, Sample, Writer, check_channels
 from augsynth.generators.filtering import Filtered, Judge
+from augsynth.generators.keyed import CHUNK
 from augsynth.quality.protocol import suggest
 from augsynth.verdict import checkpoint_of
 
 if TYPE_CHECKING:
     from augsynth.batch import Batch
     from augsynth.generators.protocol import Generator
-
-CHUNK = 512
 
 
 @dataclass(frozen=True)

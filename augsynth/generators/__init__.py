@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from augsynth.generators.adapted import AdaptedGenerator, from_module
     from augsynth.generators.checkpoint import CheckpointError, load
     from augsynth.generators.filtering import Filtered
     from augsynth.generators.gan import ConditionalGAN
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from augsynth.generators.vae import ConditionalVAE
 
 __all__ = [
+    "AdaptedGenerator",
     "CheckpointError",
     "ConditionalGAN",
     "ConditionalVAE",
@@ -27,10 +29,12 @@ __all__ = [
     "Generator",
     "LatentSMOTE",
     "fit",
+    "from_module",
     "load",
 ]
 
 _LAZY = {
+    "AdaptedGenerator": "adapted",
     "CheckpointError": "checkpoint",
     "ConditionalGAN": "gan",
     "ConditionalVAE": "vae",
@@ -39,6 +43,7 @@ _LAZY = {
     "Generator": "protocol",
     "LatentSMOTE": "smote",
     "fit": "training",
+    "from_module": "adapted",
     "load": "checkpoint",
 }
 

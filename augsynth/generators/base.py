@@ -7,19 +7,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 
 from augsynth.batch import Batch
 from augsynth.data.reading import floats
 from augsynth.errors import AugsynthError
+from augsynth.generators.keyed import (
+    check_counts,
+    check_truncation,
+    checked_labels,
+    checked_shape,
+    keys_of,
+    marked,
+    versions,
+)
 from augsynth.generators.samples import Samples
 from augsynth.generators.state import Training
-from augsynth.provenance import Provenance, weights_hash
+from augsynth.provenance import weights_hash
 from augsynth.rng import Rng
-
-CHUNK = 512
 
 
 class ImageGenerator(pl.LightningModule):
@@ -35,7 +41,7 @@ class ImageGenerator(pl.LightningModule):
 
     def __init__(self, image_shape: Sequence[int], num_classes: int) -> None:
         super().__init__()
-        self.image_shape = _checked_shape(type(self).__name__, image_shape)
+        self.image_shape = checked_shape(type(self).__name__, image_shape)
         self.check_counts(num_classes=num_classes)
         self.num_classes = num_classes
         self.classes = None
@@ -88,26 +94,16 @@ class ImageGenerator(pl.LightningModule):
         Raises: ValueError for a label out of range or not in the training data; AugsynthError if untrained.
         """
         target = self._checked_labels(labels)
-        rows = np.arange(len(target)) if index is None else index
-        rng = Rng.of(seed, [int(row) for row in rows], epoch)
-        if len(rng) != len(target):
-            raise ValueError(f"generate: {len(rng)} indices for {len(target)} labels")
-        if not 0 <= truncation <= 1:
-            raise ValueError(f"generate: truncation={truncation!r} must be a number from 0 to 1; 1 truncates nothing")
+        rng = keys_of(len(target), seed, index, epoch)
+        check_truncation(truncation)
         values, said = self.chosen(target, attributes, rng)
         image = self.make(target, rng, values, truncation)
-        checkpoint, name = self.checkpoint_hash(), type(self).__name__
-        provenance = tuple(
-            Provenance(name, checkpoint, seed, int(row), int(epoch), label, attributes=given, truncation=truncation)
-            for row, label, given in zip(rng.index, target.tolist(), said, strict=True)
-        )
-        return Batch(image, target, torch.ones_like(target, dtype=torch.bool), provenance, torch.from_numpy(rng.index))
+        return marked(image, target, rng, (type(self).__name__, self.checkpoint_hash()), said, truncation)
 
     def checkpoint_hash(self) -> str:
         """Return the hash of the weights that stands in each sample's provenance."""
-        tensors = [*self.parameters(), *self.buffers()]
         # torch counts a tensor's changes: hashing a large bank of latents anew for each batch would cost 10 ms.
-        state = tuple((id(tensor), tensor._version) for tensor in tensors)
+        state = versions([*self.parameters(), *self.buffers()])
         if self._hashed is None or self._hashed[0] != state:
             self._hashed = (state, weights_hash(self.sampling_state()))
         return self._hashed[1]
@@ -130,18 +126,10 @@ class ImageGenerator(pl.LightningModule):
 
     def check_counts(self, **counts: Any) -> None:
         """Raise ValueError for one that is not an integer of at least 1."""
-        for name, count in counts.items():
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise ValueError(f"{type(self).__name__}: {name}={count!r} must be an integer of at least 1")
+        check_counts(type(self).__name__, **counts)
 
     def _checked_labels(self, labels: torch.Tensor | Sequence[int]) -> torch.Tensor:
-        target = torch.as_tensor(labels)
-        if target.ndim != 1 or (len(target) and (target.is_floating_point() or target.dtype == torch.bool)):
-            raise TypeError(f"generate: labels must be integers (B,), got {tuple(target.shape)} {target.dtype}")
-        target = target.to(self.device, torch.int64)
-        if len(target) and not 0 <= int(target.min()) <= int(target.max()) < self.num_classes:
-            bad = int(target[(target < 0) | (target >= self.num_classes)][0])
-            raise ValueError(f"generate: label {bad} is outside the generator's classes, 0 to {self.num_classes - 1}")
+        target = checked_labels(labels, self.num_classes, self.device)
         if not self.class_counts.any():
             raise AugsynthError(f"this {type(self).__name__} is not trained: call augsynth.generators.fit first")
         absent = target[self.class_counts[target] == 0]
@@ -162,12 +150,3 @@ class ImageGenerator(pl.LightningModule):
                 f"{type(self).__name__}: images are {tuple(images.shape[1:])}, the generator makes {self.image_shape}"
             )
         return floats(images).float(), labels
-
-
-def _checked_shape(name: str, image_shape: Sequence[int]) -> tuple[int, int, int]:
-    shape = tuple(int(size) for size in image_shape)
-    if len(shape) != 3 or shape[0] < 1 or min(shape[1:]) < 8:
-        raise ValueError(
-            f"{name}: image_shape={shape} must be (channels, height, width) with sides of at least 8 pixels"
-        )
-    return shape

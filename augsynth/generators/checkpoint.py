@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from augsynth.generators.base import ImageGenerator
 
 FORMAT = "augsynth generator 1"
+ADAPTED = "AdaptedGenerator"
 _CLASSES = {
     "ConditionalGAN": "augsynth.generators.gan",
     "ConditionalVAE": "augsynth.generators.vae",
@@ -38,20 +39,30 @@ def save(generator: ImageGenerator, path: str | Path, training: Mapping[str, Any
     name = type(generator).__name__
     if name not in _CLASSES:
         raise CheckpointError(f"load() knows {', '.join(_CLASSES)}, not {name}: give it its own save()")
+    content = content_of(generator, generator.config, generator.state_dict())
+    if training is not None:
+        content["training"] = dict(training)
+    write(content, Path(path))
+
+
+def content_of(generator: Any, config: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file holds of a generator: its class's name, constructor's arguments, weights and verdict."""
     content = {
         "format": FORMAT,
         "version": augsynth.__version__,
-        "class": name,
-        "config": generator.config,
-        "state": generator.state_dict(),
+        "class": type(generator).__name__,
+        "config": config,
+        "state": state,
     }
     if generator.classes is not None:
         content["classes"] = list(generator.classes)
     if isinstance(verdict := getattr(generator, "verdict", None), Verdict):
         content["verdict"] = verdict.to_dict()
-    if training is not None:
-        content["training"] = dict(training)
-    target = Path(path)
+    return content
+
+
+def write(content: Mapping[str, Any], target: Path) -> None:
+    """Write a file whole or not at all. Raises: CheckpointError where that fails; an older file stays as it was."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -77,8 +88,13 @@ def load(path: str | Path, *, num_classes: int | None = None) -> ImageGenerator:
     Raises: CheckpointError if there is no such file, if it is no augsynth checkpoint, or if its class count differs.
     """
     source = Path(path)
-    content = _read(source)
+    content = read(source)
     config = content["config"]
+    if content["class"] == ADAPTED:
+        raise CheckpointError(
+            f"{source} holds the weights of your own module ({config['name']}), not its code: build the module, then "
+            "augsynth.generators.from_module(module, ...).load_weights(path)"
+        )
     if num_classes is not None and config["num_classes"] != num_classes:
         raise CheckpointError(
             f"the generator in {source} has {config['num_classes']} classes, the data has {num_classes}: "
@@ -102,14 +118,8 @@ def resume(generator: ImageGenerator, path: Path) -> dict[str, Any]:
 
     Raises: CheckpointError where the file holds another generator, or a finished one alone.
     """
-    content = _read(path)
-    if content["class"] != type(generator).__name__ or content["config"] != generator.config:
-        ours = {"class": type(generator).__name__, **generator.config}
-        theirs = {"class": content["class"], **content["config"]}
-        other = [
-            f"{k}={theirs.get(k)!r} (now {ours.get(k)!r})" for k in {**ours, **theirs} if ours.get(k) != theirs.get(k)
-        ]
-        raise CheckpointError(f"{path} is the checkpoint of another generator: {', '.join(other)}; name another file")
+    content = read(path)
+    check_same(content, generator, generator.config, path)
     if "training" not in content:
         raise CheckpointError(f"{path} holds a generator without the state of its training; name another file")
     generator.load_state_dict(content["state"])
@@ -117,12 +127,22 @@ def resume(generator: ImageGenerator, path: Path) -> dict[str, Any]:
     return found
 
 
+def check_same(content: Mapping[str, Any], generator: Any, config: Mapping[str, Any], path: Path) -> None:
+    """Raise CheckpointError that names what differs, where a file holds another class or other arguments."""
+    ours = {"class": type(generator).__name__, **config}
+    theirs = {"class": content["class"], **content["config"]}
+    other = [f"{k}={theirs.get(k)!r} (now {ours.get(k)!r})" for k in {**ours, **theirs} if ours.get(k) != theirs.get(k)]
+    if other:
+        raise CheckpointError(f"{path} is the checkpoint of another generator: {', '.join(other)}; name another file")
+
+
 def training_of(path: str | Path) -> dict[str, Any] | None:
     """Return the state of the training that `fit` left in a checkpoint, None where there is none."""
-    return _read(Path(path)).get("training")
+    return read(Path(path)).get("training")
 
 
-def _read(source: Path) -> dict[str, Any]:
+def read(source: Path) -> dict[str, Any]:
+    """Return the content of a file. Raises: CheckpointError where there is none, or it is no such file."""
     if not source.is_file():
         raise CheckpointError(f"there is no checkpoint {source}")
     try:

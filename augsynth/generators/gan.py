@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from augsynth.generators.adversarial import GanTraining, Part, Round
-from augsynth.generators.base import CHUNK, ImageGenerator
+from augsynth.generators.base import ImageGenerator
 from augsynth.generators.conditions import Conditions
+from augsynth.generators.keyed import CHUNK
 from augsynth.generators.losses import LOSSES
 from augsynth.generators.residual import BLOCKS, Critic, Generator, plan
 from augsynth.generators.samples import Samples

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from augsynth.data.reading import floats
-from augsynth.generators.base import CHUNK, ImageGenerator
+from augsynth.generators.base import ImageGenerator
+from augsynth.generators.keyed import CHUNK
 from augsynth.generators.networks import Decoder, Encoder
 from augsynth.generators.samples import Samples
 from augsynth.rng import Rng
