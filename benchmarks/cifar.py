@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class Fast(nn.Sequential):
 
     def __init__(self, width: int) -> None:
         widths = [3, width, 4 * width, 4 * width]
-        blocks = [_block(a, b) for a, b in zip(widths, widths[1:], strict=False)]
+        blocks = [_block(a, b) for a, b in pairwise(widths)]
         super().__init__(*blocks, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(4 * width, CLASSES, bias=False))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import distributed
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, Subset
 from torch.utils.data.distributed import DistributedSampler
 
 from augsynth.data.departing import Start
@@ -85,6 +85,10 @@ class KeyedSampler(DistributedSampler[Any]):
             if self._counts_itself:
                 self._reached = epoch, position + 1
             yield KeyedIndex(int(indices[position]), epoch, int(occurrences[position]))
+
+    def rows(self) -> np.ndarray:
+        """Return the indices that the next epoch is going to yield in this process, in order."""
+        return self._keys(self.epoch)[0][self._start :]
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next epoch that starts be `epoch`; a position loaded for another epoch is dropped."""
@@ -227,7 +231,10 @@ class KeyedLoader(DataLoader[Any]):
         return _Delivery(self)
 
     def _begin(self) -> Iterator[Any]:
-        """Start PyTorch's own iterator over the sampler's next epoch."""
+        """Start PyTorch's own iterator over the sampler's next epoch, for which synthetic samples are made first."""
+        synthetic, rows = synthetic_of(self.dataset, self._keys.rows())
+        if synthetic is not None:
+            synthetic.refresh(self._keys.epoch, rows)
         return super().__iter__()
 
     def set_epoch(self, epoch: int) -> None:
@@ -249,6 +256,19 @@ class KeyedLoader(DataLoader[Any]):
                 f"now {self._per_batch}"
             )
         self._keys.load_state_dict(state)
+
+
+Synthetic = BlendedDataset | SyntheticDataset
+
+
+def synthetic_of(dataset: Any, rows: np.ndarray | None = None) -> tuple[Synthetic | None, np.ndarray | None]:
+    """Return the dataset with synthetic samples below `dataset`, if there is one, and rows of `dataset` as its own."""
+    while isinstance(dataset, (AugmentedDataset, Subset)):
+        if isinstance(dataset, Subset):
+            part = np.asarray(dataset.indices, np.int64)
+            rows = part if rows is None else part[rows]
+        dataset = dataset.dataset
+    return (dataset if isinstance(dataset, Synthetic) else None), rows
 
 
 class _Delivery:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from augsynth.batch import describe, find_image, get_image, is_pil, set_image
 from augsynth.data.labels import find_label, get_label, label_like, labels_of
+from augsynth.data.pool import MEMORY, Pool
+from augsynth.errors import AugsynthError
 from augsynth.images import Form, check_values, to_tensor
 from augsynth.rng import KeyedIndex, fresh_seed
-from augsynth.verdict import require
+from augsynth.verdict import checkpoint_of, require
 
 if TYPE_CHECKING:
     from augsynth.batch import Batch
@@ -23,17 +26,25 @@ if TYPE_CHECKING:
     from augsynth.provenance import Provenance
 
 T = TypeVar("T")
+# Samples that are made ahead in one call of the generator.
+_AHEAD = 4096
+# Seconds that a worker waits for samples that were promised, and for those that it cannot make itself.
+_PROMISED, _PATIENCE = 600.0, 60.0
 _CLASS_ATTRIBUTES = ("classes", "class_to_idx")
 
 
 class SyntheticDataset(Dataset[Any]):
-    """A map-style dataset whose samples a generator makes when they are asked for, a whole batch in one call.
+    """A map-style dataset whose samples a generator makes: an epoch ahead and on its own device, or when asked for.
 
-    labels: one label per sample, `(N,)`, or an int: so many samples of each class. fresh: make new samples each epoch
-    (by the epoch of a `KeyedIndex`; a plain index gets a fresh key at each call); False keeps one fixed set.
-    like: a real dataset, whose first sample gives the structure and image type; without one, items are
-    (float tensor `(C, H, W)`, int). seed: with epoch and index the key of a sample.
-    Raises: ValueError or TypeError where generator and `like` do not fit together.
+    labels: one label per sample, `(N,)`, or an int: so many samples of each class. fresh: new samples each epoch, or
+    each so many epochs (by the epoch of a `KeyedIndex`); False keeps one fixed set. cache: where those made ahead
+    are: "memory", or a folder, where a fixed set is found again by the next run. like: a real dataset, whose first
+    sample gives the structure and image type; without one, items are (float tensor `(C, H, W)`, int). seed: with epoch
+    and index the key of a sample. Raises: ValueError or TypeError where generator and `like` do not fit together.
+
+    `refresh` makes the samples of an epoch, in large batches, for all workers to read; `augsynth.loader` and
+    `augsynth.callbacks.RefreshSynthetic` call it at the start of an epoch. Samples that nobody has made ahead are made
+    when they are asked for, a batch in one call; a plain index then gets a fresh key each time.
     """
 
     def __init__(
@@ -41,15 +52,19 @@ class SyntheticDataset(Dataset[Any]):
         generator: Generator,
         labels: int | Sequence[int] | torch.Tensor | np.ndarray,
         seed: int = 0,
-        fresh: bool = True,
+        fresh: bool | int = True,
         like: Any = None,
+        cache: str | Path = MEMORY,
     ) -> None:
-        self.generator, self.seed, self.fresh = _on_cpu(generator), seed, fresh
+        if not isinstance(fresh, int) or fresh < 0:
+            raise ValueError(f"fresh={fresh!r} must be True, False, or a number of epochs of at least 1")
+        self.generator, self.seed, self.fresh, self.cache = generator, seed, fresh, cache
         if isinstance(labels, int):
             labels = np.repeat(np.arange(generator.num_classes), labels)
         self.labels = torch.as_tensor(labels, dtype=torch.int64)
         self.template = Template.default() if like is None else Template.of(like)
         self._check()
+        self._pool = self._new_pool()
 
     @property
     def targets(self) -> list[int]:
@@ -71,14 +86,39 @@ class SyntheticDataset(Dataset[Any]):
         """Make the samples of one batch, in one call of the generator for each epoch that the indices name."""
         found: list[Any] = [None] * len(indices)
         keyed = all(isinstance(index, KeyedIndex) for index in indices)
-        seed = self.seed if keyed or not self.fresh else fresh_seed()
-        epochs = [self._epoch(index) if keyed else 0 for index in indices]
-        for epoch in dict.fromkeys(epochs):
-            places = [place for place, other in enumerate(epochs) if other == epoch]
-            batch = self._generate([_position(indices[place], len(self)) for place in places], seed, epoch)
-            for place, image, label in zip(places, batch.image.cpu(), batch.label.tolist(), strict=True):
-                found[place] = self.template.fill(image, label)
+        epochs = np.array([self._epoch(index) if keyed else 0 for index in indices], np.int64)
+        positions = np.array([_position(index, len(self)) for index in indices], np.int64)
+        for epoch in dict.fromkeys(epochs.tolist()):
+            places = np.flatnonzero(epochs == epoch)
+            images = self._images(positions[places], epoch, keyed or not self.fresh)
+            for place, image in zip(places.tolist(), images, strict=True):
+                found[place] = self.template.fill(image, int(self.labels[positions[place]]))
         return found
+
+    def refresh(self, epoch: int, rows: Sequence[int] | np.ndarray | None = None) -> None:
+        """Make those samples of an epoch that are not there yet, on the generator's device, for all workers to read.
+
+        rows: those that this process needs, default all. Call it in the main process, before the epoch starts.
+        """
+        key = self._of(epoch)
+        wanted = np.arange(len(self)) if rows is None else np.unique(np.asarray(rows, np.int64))
+        if self._pool is None or not len(wanted):
+            return
+        missing = self._pool.lacks(wanted, key)
+        for start in range(0, len(missing), _AHEAD):
+            some = missing[start : start + _AHEAD]
+            batch = self._generate(some.tolist(), self.seed, key)
+            self._pool.put(some, self.template.stored(batch.image.cpu()), key)
+
+    def promise(self, kept: bool = True) -> None:
+        """Say that `refresh` is going to be called for each epoch: workers wait for it instead of generating."""
+        if self._pool is not None:
+            self._pool.promised = kept
+
+    def clear(self) -> None:
+        """Forget the samples made ahead, after the generator was trained further."""
+        if self._pool is not None:
+            self._pool.clear()
 
     def provenance(self, index: int, epoch: int | None = None) -> Provenance | None:
         """Tell what makes sample `index` in `epoch` (that of a KeyedIndex, if it is one).
@@ -87,12 +127,60 @@ class SyntheticDataset(Dataset[Any]):
         """
         if epoch is None and isinstance(index, KeyedIndex):
             epoch = index.epoch
-        key = 0 if epoch is None or not self.fresh else epoch
+        key = 0 if epoch is None else self._of(epoch)
         found = self._generate([_position(index, len(self))], self.seed, key).provenance[0]
         return replace(found, seed=None, epoch=None) if self.fresh and epoch is None and found is not None else found
 
     def _epoch(self, index: int) -> int:
-        return cast(KeyedIndex, index).epoch if self.fresh else 0
+        return self._of(cast(KeyedIndex, index).epoch)
+
+    def _of(self, epoch: int) -> int:
+        """Return the epoch whose samples are shown in `epoch`."""
+        return int(epoch) // int(self.fresh) if self.fresh else 0
+
+    def _images(self, positions: np.ndarray, epoch: int, keyed: bool) -> torch.Tensor:
+        """Return images as they are stored: those made ahead, the others made now."""
+        assert self._pool is not None
+        wanted = epoch if keyed else None
+        if get_worker_info() is not None:
+            self._wait(positions, wanted)
+        images, there = self._pool.get(positions, wanted)
+        if not there.all():
+            seed = self.seed if keyed else fresh_seed()
+            made = self._generate(positions[~there].tolist(), seed, epoch).image.cpu()
+            images[torch.from_numpy(~there)] = self.template.stored(made)
+        return images
+
+    def _wait(self, positions: np.ndarray, epoch: int | None) -> None:
+        """In a worker, wait for the main process where it has promised samples, or where nobody else can make them."""
+        assert self._pool is not None
+        far = not _is_on_cpu(self.generator)
+        if (self._pool.promised or far) and not self._pool.wait(positions, epoch, _PATIENCE if far else _PROMISED):
+            raise AugsynthError(
+                "the main process has not made the samples that a worker needs"
+                + (f" for epoch {epoch}" if epoch is not None else "")
+                + ": load with augsynth.loader, add augsynth.callbacks.RefreshSynthetic() to the Trainer, or call "
+                "refresh(epoch) of this dataset before each epoch"
+            )
+
+    def _new_pool(self) -> Pool | None:
+        """Return room for the samples that are made ahead. Raises: ValueError for a folder and an unknown generator."""
+        if not len(self):
+            return None
+        dtype, key = self.template.dtype, ""
+        if self.cache != MEMORY:
+            checkpoint = checkpoint_of(self.generator)
+            if not checkpoint:
+                raise ValueError(
+                    f"cache={str(self.cache)!r}: this {type(self.generator).__name__} has no checkpoint_hash() by "
+                    'which its samples could be told from those of others; use cache="memory"'
+                )
+            key = f"{checkpoint} {self.seed} {dtype} {self.labels.tolist()}"
+        return Pool(self.cache, key, len(self), tuple(self.generator.image_shape), dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker process cannot share a GPU's memory.
+        return {**self.__dict__, "generator": _on_cpu(self.generator)}
 
     def _generate(self, positions: list[int], seed: int, epoch: int) -> Batch:
         return self.generator.generate(self.labels[positions], seed, index=positions, epoch=epoch)
@@ -145,6 +233,16 @@ class BlendedDataset(Dataset[Any]):
         made = [_moved(index, position - start) for index, position, real in pairs if not real]
         generated = iter(self.generated.__getitems__(made) if made else [])
         return [next(real) if flag else next(generated) for flag in is_real]
+
+    def refresh(self, epoch: int, rows: Sequence[int] | np.ndarray | None = None) -> None:
+        """Make the synthetic samples of an epoch ahead; see `SyntheticDataset.refresh`. rows: of the whole dataset."""
+        start = len(self) - len(self.generated)
+        wanted = None if rows is None else np.asarray(rows, np.int64) - start
+        self.generated.refresh(epoch, wanted if wanted is None else wanted[wanted >= 0])
+
+    def promise(self, kept: bool = True) -> None:
+        """Say that `refresh` is going to be called for each epoch; see `SyntheticDataset.promise`."""
+        self.generated.promise(kept)
 
     def provenance(self, index: int, epoch: int | None = None) -> Provenance | None:
         """Tell what makes sample `index`, None for a real one; see `SyntheticDataset.provenance`."""
@@ -201,10 +299,17 @@ class Template:
         if real != (1, 1, 1) and real != image_shape:
             raise ValueError(f"the real images are {real}, the generator makes {image_shape} (channels, height, width)")
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type in which images are kept: uint8 where the real ones are, else float32."""
+        return torch.uint8 if self.form.dtype == torch.uint8 else torch.float32
+
+    def stored(self, images: torch.Tensor) -> torch.Tensor:
+        """Return images, floats in [0, 1], in the type in which they are kept."""
+        return (images * 255).round().to(torch.uint8) if self.dtype == torch.uint8 else images.float()
+
     def fill(self, image: torch.Tensor, label: int) -> Any:
-        """Return a sample with this image `(C, H, W)`, floats in [0, 1], and this label."""
-        if self.form.dtype == torch.uint8:
-            image = (image * 255).round().to(torch.uint8)
+        """Return a sample with this image `(C, H, W)` as `stored` gives it, and this label."""
         sample = set_image(self.sample, self.image, self._picture(image.to(self.form.dtype)))
         return set_image(sample, self.label, label_like(label, get_image(self.sample, self.label)))
 
@@ -223,13 +328,15 @@ def blend(
     ratio: float = 0.25,
     *,
     seed: int = 0,
-    fresh: bool = True,
+    fresh: bool | int = True,
+    cache: str | Path = MEMORY,
     gate: Literal["passed"] | None = "passed",
 ) -> BlendedDataset:
     """Return `real` and, after it, as many synthetic samples as make up `ratio` of the whole; fresh ones every epoch.
 
     The length is `round(len(real) / (1 - ratio))`; the synthetic labels have the class shares of the real ones, rounded
     by largest remainder. real: a map-style dataset of (image, label), not yet augmented. ratio: in [0, 1).
+    seed, fresh, cache: of `SyntheticDataset`.
     gate: "passed" demands that `augsynth.quality.evaluate` let these weights pass; None takes any generator.
     Raises: GateError; ValueError or TypeError where generator and data do not fit together.
     """
@@ -239,7 +346,9 @@ def blend(
     labels = _real_labels(real)
     classes, counts = np.unique(labels, return_counts=True)
     extra = _share_out(round(len(labels) / (1 - ratio)) - len(labels), counts)
-    return BlendedDataset(real, SyntheticDataset(generator, np.repeat(classes, extra), seed, fresh, real), labels)
+    return BlendedDataset(
+        real, SyntheticDataset(generator, np.repeat(classes, extra), seed, fresh, real, cache), labels
+    )
 
 
 def balance(
@@ -247,12 +356,13 @@ def balance(
     generator: Generator,
     *,
     seed: int = 0,
-    fresh: bool = True,
+    fresh: bool | int = True,
+    cache: str | Path = MEMORY,
     gate: Literal["passed"] | None = "passed",
 ) -> BlendedDataset:
     """Return `real` and, after it, synthetic samples that fill every class up to the size of the largest.
 
-    real: a map-style dataset of (image, label), not yet augmented. Fresh synthetic samples every epoch.
+    real: a map-style dataset of (image, label), not yet augmented. seed, fresh, cache: of `SyntheticDataset`.
     gate: "passed" demands that `augsynth.quality.evaluate` let these weights pass; None takes any generator.
     Raises: GateError; ValueError or TypeError where generator and data do not fit together, or for a single class.
     """
@@ -262,7 +372,7 @@ def balance(
     if len(classes) == 1:
         raise ValueError(f"balance: all {len(labels)} samples are of class {classes[0]}; there is nothing to balance")
     extra = np.repeat(classes, counts.max() - counts)
-    return BlendedDataset(real, SyntheticDataset(generator, extra, seed, fresh, real), labels)
+    return BlendedDataset(real, SyntheticDataset(generator, extra, seed, fresh, real, cache), labels)
 
 
 def _real_labels(real: Any) -> np.ndarray:
@@ -301,10 +411,12 @@ def _moved(index: int, position: int) -> int:
 
 
 def _on_cpu(generator: T) -> T:
-    """Return the generator, or a copy on the CPU: workers cannot share a GPU's memory."""
-    if isinstance(generator, torch.nn.Module) and any(p.device.type != "cpu" for p in generator.parameters()):
-        return copy.deepcopy(generator).cpu()
-    return generator
+    """Return the generator, or a copy on the CPU."""
+    return generator if _is_on_cpu(generator) else cast(Any, copy.deepcopy(generator)).cpu()
+
+
+def _is_on_cpu(generator: Any) -> bool:
+    return not isinstance(generator, torch.nn.Module) or all(p.device.type == "cpu" for p in generator.parameters())
 
 
 def _pil(array: np.ndarray, mode: str) -> Any:

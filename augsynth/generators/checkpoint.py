@@ -54,7 +54,7 @@ def content_of(generator: Any, config: Mapping[str, Any], state: Mapping[str, An
         "config": config,
         "state": state,
     }
-    if generator.classes is not None:
+    if getattr(generator, "classes", None) is not None:
         content["classes"] = list(generator.classes)
     if isinstance(verdict := getattr(generator, "verdict", None), Verdict):
         content["verdict"] = verdict.to_dict()

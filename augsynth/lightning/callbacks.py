@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
+from torch.utils._pytree import tree_leaves
 
 from augsynth.batch import IMAGE_KEYS, Path, describe, get_image, set_image
+from augsynth.data.sampler import synthetic_of
 from augsynth.rng import Rng
 from augsynth.token_run import rows_of
 
@@ -16,6 +18,61 @@ if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
 
 _HOOK = "on_after_batch_transfer"
+
+
+class RefreshSynthetic(pl.Callback):
+    """Make the synthetic samples of each epoch before it starts: in the main process, on the generator's device.
+
+    dataset: from `blend`, `balance` or `SyntheticDataset`; by default the training data of the Trainer, wrapped or not,
+    in DataLoaders of any kind. Name it where a DataModule brings it and workers must never generate: Lightning starts
+    its workers before any hook that sees a DataModule's data. `augsynth.loader` does the same by itself.
+    Raises: TypeError where no training data is synthetic.
+    """
+
+    def __init__(self, dataset: Any = None) -> None:
+        self.dataset = dataset
+        if dataset is not None and synthetic_of(dataset)[0] is None:
+            raise TypeError(_nothing([dataset]))
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Let workers that start early wait for the first epoch's samples."""
+        if stage == "fit":
+            for dataset, _ in self._found(trainer):
+                dataset.promise()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Make the samples of the epoch that starts."""
+        found = self._found(trainer)
+        if not found:
+            raise TypeError(_nothing(_datasets(trainer)))
+        for dataset, rows in found:
+            dataset.refresh(int(trainer.current_epoch), rows)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Promise nothing any more."""
+        for dataset, _ in self._found(trainer):
+            dataset.promise(False)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Promise nothing any more when training fails, for Lightning calls no teardown then."""
+        self.teardown(trainer, pl_module, "fit")
+
+    def _found(self, trainer: pl.Trainer) -> list[Any]:
+        datasets = _datasets(trainer) if self.dataset is None else [self.dataset]
+        return [found for found in map(synthetic_of, datasets) if found[0] is not None]
+
+
+def _datasets(trainer: pl.Trainer) -> list[Any]:
+    """Return the data sets of the training loaders; before Lightning has asked for them, of those given to `fit`."""
+    loaders = trainer.train_dataloader
+    if loaders is None:
+        loaders = getattr(getattr(trainer.fit_loop, "_data_source", None), "instance", None)
+    return [loader.dataset for loader in tree_leaves(loaders) if hasattr(loader, "dataset")]
+
+
+def _nothing(datasets: Sequence[Any]) -> str:
+    names = ", ".join(sorted({type(dataset).__name__ for dataset in datasets}))
+    return f"RefreshSynthetic: no training data set is one of blend, balance or SyntheticDataset: {names}"
 
 
 class AugmentOnDevice(pl.Callback):

@@ -1,0 +1,283 @@
+"""Synthetic samples made an epoch ahead: in the main process, once, for all workers and for each rank its own."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from test_synthetic import Painter, Real
+from torch.utils.data import DataLoader, Subset, get_worker_info
+
+import augsynth as ag
+from augsynth.data.pool import Pool
+from augsynth.data.sampler import synthetic_of
+from augsynth.errors import AugsynthError
+from augsynth.lightning.callbacks import RefreshSynthetic
+from augsynth.rng import KeyedIndex
+
+REAL = [0, 1, 2, 3] * 3
+
+
+class Homebody(Painter):
+    """Refuses to work in a worker."""
+
+    def generate(self, *arguments: Any, **options: Any) -> Any:
+        assert get_worker_info() is None, "generation belongs into the main process"
+        return super().generate(*arguments, **options)
+
+    def checkpoint_hash(self) -> str:
+        return "home"
+
+
+class Far(torch.nn.Module):
+    """A generator whose weights are on a device that workers cannot use."""
+
+    num_classes, image_shape = 4, (1, 8, 8)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1, device="meta"))
+
+    def generate(self, *arguments: Any, **options: Any) -> Any:
+        return Painter().generate(*arguments, **options)
+
+
+def levels(batch: Any) -> list[int]:
+    images = batch[0] if isinstance(batch, (list, tuple)) else batch
+    return [int(image.max()) for image in images]
+
+
+def as_tensor(image: np.ndarray, label: int) -> Any:
+    return torch.from_numpy(image[None]), label
+
+
+def blended(generator: Any, **options: Any) -> Any:
+    return ag.blend(Real(REAL, as_tensor), generator, 0.5, gate=None, **options)
+
+
+def epoch_of(loader: Any) -> dict[int, int]:
+    """Return level by position, in the order of an unshuffled loader."""
+    return dict(enumerate(level for batch in loader for level in levels(batch)))
+
+
+def test_what_is_made_ahead_is_what_would_have_been_made_then() -> None:
+    painter = Painter()
+    mixed = blended(painter, seed=3)
+    keys = [KeyedIndex(i, epoch=2) for i in range(len(mixed))]
+    now = mixed.__getitems__(keys)
+    painter.calls.clear()
+    mixed.refresh(2)
+    assert painter.calls == [12]
+    ahead = mixed.__getitems__(keys)
+    assert painter.calls == [12]
+    for (one, label), (other, same) in zip(now, ahead, strict=True):
+        assert torch.equal(one, other)
+        assert label == same
+    assert mixed[KeyedIndex(20, epoch=5)][0].max() == now[20][0].max() + 21
+    assert painter.calls == [12, 1]
+
+
+def test_only_what_is_missing_is_made_and_clear_forgets() -> None:
+    painter = Painter()
+    mixed = blended(painter)
+    painter.calls.clear()
+    mixed.refresh(0, rows=[0, 3, 12, 20])
+    mixed.refresh(0)
+    mixed.refresh(0)
+    assert painter.calls == [2, 10]
+    mixed.generated.clear()
+    mixed.refresh(0)
+    assert painter.calls == [2, 10, 12]
+
+
+def test_samples_are_fresh_after_so_many_epochs() -> None:
+    mixed = blended(Painter(), fresh=3)
+    level = [int(mixed[KeyedIndex(15, epoch=epoch)][0].max()) for epoch in range(7)]
+    assert level[:3] == [level[0]] * 3
+    assert np.diff(level).tolist() == [0, 0, 7, 0, 0, 7]
+    mixed.refresh(4)
+    assert [int(mixed[KeyedIndex(15, epoch=epoch)][0].max()) for epoch in range(7)] == level
+    made = mixed.provenance(15, epoch=5)
+    assert made.epoch == 1
+    for wrong in (-1, 0.5, "yes"):
+        with pytest.raises(ValueError, match="must be True, False, or a number of epochs"):
+            blended(Painter(), fresh=wrong)
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("persistent", [False, True])
+def test_workers_of_our_loader_only_read(start: str, persistent: bool) -> None:
+    options: dict[str, Any] = {"num_workers": 2, "persistent_workers": persistent, "multiprocessing_context": start}
+    found = ag.loader(ag.wrap(blended(Homebody()), ag.Pipeline([])), 5, **options)
+    alone = ag.loader(ag.wrap(blended(Painter()), ag.Pipeline([])), 5)
+    for _ in range(3):
+        assert epoch_of(found) == epoch_of(alone)
+
+
+def test_ranks_make_their_own_share_and_together_the_whole() -> None:
+    painters = [Painter(), Painter()]
+    loaders = [
+        ag.loader(ag.wrap(blended(p), ag.Pipeline([])), 4, shuffle=True, num_replicas=2, rank=rank)
+        for rank, p in enumerate(painters)
+    ]
+    for painter in painters:
+        painter.calls.clear()
+    batches = [list(loader) for loader in loaders]
+    made = [painter.calls[0] for painter in painters]
+    assert [len(painter.calls) for painter in painters] == [1, 1]
+    assert sum(made) == 12
+    seen = sorted(level for loader in batches for batch in loader for level in levels(batch))
+    whole = ag.loader(ag.wrap(blended(Painter()), ag.Pipeline([])), 24)
+    assert seen == sorted(levels(next(iter(whole))))
+
+
+def test_a_resumed_epoch_makes_what_is_left() -> None:
+    painter = Painter()
+    loader = ag.loader(ag.wrap(blended(painter), ag.Pipeline([])), 6)
+    batches = iter(loader)
+    for _ in range(3):
+        next(batches)
+    state = loader.state_dict()
+    painter = Painter()
+    again = ag.loader(ag.wrap(blended(painter), ag.Pipeline([])), 6)
+    again.load_state_dict(state)
+    painter.calls.clear()
+    assert levels(next(iter(again))) == levels(next(batches))
+    assert painter.calls == [6]
+
+
+class Net(pl.LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 4)
+        self.seen: list[list[int]] = []
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        if batch_idx == 0:
+            self.seen.append([])
+        self.seen[-1] += levels(batch)
+        loss: torch.Tensor = self.layer(batch[0].flatten(1).float() / 255).square().mean()
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), 0.01)
+
+
+def trainer(path: Path, **options: Any) -> pl.Trainer:
+    quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    return pl.Trainer(
+        max_epochs=3, accelerator="cpu", enable_checkpointing=False, default_root_dir=path, **quiet, **options
+    )
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_the_callback_serves_any_dataloader(tmp_path: Path, persistent: bool) -> None:
+    net, mixed = Net(), blended(Homebody(), seed=1)
+    loader = DataLoader(mixed, 6, num_workers=2, persistent_workers=persistent, multiprocessing_context="fork")
+    trainer(tmp_path, callbacks=[RefreshSynthetic()]).fit(net, loader)
+    expected = [[int(mixed[KeyedIndex(i, epoch=e)][0].max()) for i in range(24)] for e in range(3)]
+    assert net.seen == expected
+    assert expected[0] != expected[1]
+
+
+def test_the_callback_says_where_there_is_nothing_to_refresh(tmp_path: Path) -> None:
+    data = Real(REAL, as_tensor)
+    with pytest.raises(TypeError, match="no training data set is one of blend, balance or SyntheticDataset: Real"):
+        trainer(tmp_path, callbacks=[RefreshSynthetic()]).fit(Net(), DataLoader(data, 6))
+
+
+def test_it_is_found_in_subsets_and_under_a_pipeline() -> None:
+    mixed = blended(Painter())
+    found, rows = synthetic_of(ag.wrap(Subset(mixed, [1, 13, 14, 20]), ag.Pipeline([])))
+    assert found is mixed
+    assert rows is not None
+    assert rows.tolist() == [1, 13, 14, 20]
+    rows = synthetic_of(Subset(Subset(mixed, [15, 16, 1]), [2, 0, 1]), np.array([0, 2]))[1]
+    assert rows is not None
+    assert rows.tolist() == [1, 16]
+    assert synthetic_of(Real(REAL)) == (None, None)
+
+
+def test_a_generator_on_another_device_is_named_where_a_worker_would_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("augsynth.data.synthetic._PATIENCE", 0.05)
+    mixed = blended(Far())
+    loader = DataLoader(mixed, 6, num_workers=1, multiprocessing_context="fork")
+    with pytest.raises(AugsynthError, match=r"not made the samples that a worker needs.*RefreshSynthetic\(\)"):
+        list(loader)
+    mixed.refresh(0)
+    assert len(epoch_of(loader)) == 24
+
+
+def test_a_worker_waits_for_what_was_promised() -> None:
+    mixed = blended(Homebody())
+    mixed.promise()
+    batches = iter(DataLoader(mixed, 6, num_workers=1, multiprocessing_context="fork"))
+    mixed.refresh(3)
+    expected = [int(mixed[KeyedIndex(i, epoch=3)][0].max()) for i in range(24)]
+    assert [level for batch in batches for level in levels(batch)] == expected
+
+
+def test_a_folder_keeps_a_fixed_set_for_the_next_run(tmp_path: Path) -> None:
+    first = blended(Homebody(), fresh=False, seed=4, cache=tmp_path / "kept")
+    first.refresh(7)
+    painter = Homebody()
+    again = blended(painter, fresh=False, seed=4, cache=tmp_path / "kept")
+    painter.calls.clear()
+    again.refresh(0)
+    assert painter.calls == []
+    assert all(torch.equal(again[i][0], first[i][0]) for i in range(24))
+    other = blended(painter, fresh=False, seed=5, cache=tmp_path / "kept")
+    painter.calls.clear()
+    other.refresh(0)
+    assert painter.calls == [12]
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+def test_a_folder_needs_a_generator_that_can_be_told_from_others(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"this Painter has no checkpoint_hash\(\)"):
+        blended(Painter(), cache=tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AugsynthError, match="cannot keep generated samples in"):
+        blended(Homebody(), cache=tmp_path / "file").refresh(0)
+
+
+def test_a_copy_and_a_child_see_what_is_written_later() -> None:
+    pool = Pool("memory", "", 4, (1, 2, 2), torch.uint8)
+    copied, rows = pickle.loads(pickle.dumps(pool)), np.array([1, 3])
+    pool.put(rows, torch.full((2, 1, 2, 2), 9, dtype=torch.uint8), epoch=6)
+    images, there = copied.get(np.arange(4), 6)
+    assert there.tolist() == [False, True, False, True]
+    assert images[1].tolist() == [[[9, 9], [9, 9]]]
+    assert copied.get(rows, 5)[1].tolist() == [False, False]
+    assert copied.get(np.arange(4), None)[1].tolist() == [False, True, False, True]
+    handle = pool.paths["images"]
+    del pool
+    assert not handle.exists()
+
+
+def test_a_row_that_is_written_while_it_is_read_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, row = Pool("memory", "", 1, (1, 2, 2), torch.uint8), np.array([0])
+    pool.put(row, torch.zeros(1, 1, 2, 2, dtype=torch.uint8), epoch=1)
+    stored, epochs = pool._opened()
+
+    class Slow:
+        def __getitem__(self, rows: Any) -> Any:
+            epochs[rows] = 0
+            return stored[rows]
+
+    monkeypatch.setattr(pool, "_maps", (Slow(), epochs))
+    assert not pool.get(row, 1)[1].any()
+
+
+def test_float_images_are_kept_as_floats() -> None:
+    real = Real(REAL, lambda image, label: (torch.from_numpy(image[None]).float() / 255, label))
+    mixed = ag.blend(real, Painter(), 0.5, gate=None)
+    now = mixed[KeyedIndex(14, epoch=1)][0]
+    mixed.refresh(1)
+    assert torch.equal(mixed[KeyedIndex(14, epoch=1)][0], now)
+    assert (now.max() * 255).frac() > 0.3
