@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import report_generator
 import report_text
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 COMMAND = "python benchmarks/report.py"
-FILES = ("throughput", "transforms", "curves", "loader", "parity", "gpu", "text", "accuracy")
+FILES = ("throughput", "transforms", "curves", "loader", "parity", "gpu", "text", "accuracy", "imbalance", "cgan")
 TITLES = {
     "imagenet 256": "ImageNet: crop, flip, jitter, 256 to 224 px",
     "imagenet 500x375": "the same from 500x375",
@@ -272,8 +273,9 @@ def with_block(readme: str, block: str) -> str:
 def with_blocks(readme: str, results: Mapping[str, Any]) -> str:
     """Return the README with all its parts that come from results. Raises ValueError for one without its markers."""
     readme = with_block(readme, speed_block(results))
-    for name, block in report_text.blocks(results).items():
-        begin, end = report_text.MARKS[name]
+    marks = {**report_text.MARKS, **report_generator.MARKS}
+    for name, block in {**report_text.blocks(results), **report_generator.blocks(results)}.items():
+        begin, end = marks[name]
         if readme.count(begin) != 1 or readme.count(end) != 1:
             raise ValueError(f"README.md needs {begin} and {end}, once each")
         readme = _between(readme, begin, end, block)

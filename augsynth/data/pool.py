@@ -59,7 +59,7 @@ class Pool:
     def lacks(self, rows: np.ndarray, epoch: int | None) -> np.ndarray:
         """Return those of the rows that are not there for `epoch`, or for any where that is None."""
         found = self._opened()[1][rows] + _NONE
-        return rows[found == _NONE if epoch is None else found != epoch]
+        return np.asarray(rows[found == _NONE if epoch is None else found != epoch])
 
     def wait(self, rows: np.ndarray, epoch: int | None, seconds: float) -> bool:
         """Wait for another process to write these rows, and tell whether it has."""
