@@ -29,7 +29,7 @@ MUTANTS = [
         "data/synthetic.py",
         "(self._pool.promised or far) and not",
         "far and not",
-        "test_made_ahead.py::test_a_worker_waits_for_what_was_promised",
+        "test_made_ahead.py::test_a_worker_that_was_promised_samples_makes_none_itself",
     ),
     _fault(
         "the same noise at every try",

@@ -222,6 +222,22 @@ def test_a_worker_waits_for_what_was_promised() -> None:
     assert [level for batch in batches for level in levels(batch)] == expected
 
 
+def test_a_worker_that_was_promised_samples_makes_none_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    painter = Painter()
+    mixed = blended(painter)
+    monkeypatch.setattr("augsynth.data.synthetic.get_worker_info", object)
+    monkeypatch.setattr(Pool, "wait", lambda pool, rows, epoch, seconds: mixed.refresh(epoch) is None)
+    painter.calls.clear()
+    mixed[KeyedIndex(14, epoch=3)]
+    assert painter.calls == [1]
+    mixed.promise()
+    mixed[KeyedIndex(14, epoch=4)]
+    assert painter.calls == [1, 12]
+    mixed.promise(False)
+    mixed[KeyedIndex(14, epoch=5)]
+    assert painter.calls == [1, 12, 1]
+
+
 def test_a_folder_keeps_a_fixed_set_for_the_next_run(tmp_path: Path) -> None:
     first = blended(Homebody(), fresh=False, seed=4, cache=tmp_path / "kept")
     first.refresh(7)
