@@ -180,7 +180,7 @@ def train_alone(root: Path) -> None:
     [
         (no_root, "is not a folder"),
         (no_classes, "no class folders, but 2 images directly in it"),
-        (nothing, "no class folders, but nothing that looks like images"),
+        (nothing, "no class folders and nothing that looks like images"),
         (one_class, r"one class folder only \(ape\)"),
         (empty_class, r"no images in class folder cat \(empty\), dog \(ignored: 2 \.txt\)"),
         (single_image, r"two images per class or more, but bee \(1\)"),

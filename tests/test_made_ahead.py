@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,21 @@ def test_a_copy_and_a_child_see_what_is_written_later() -> None:
     handle = pool.paths["images"]
     del pool
     assert not handle.exists()
+
+
+def test_a_copy_that_outlives_its_original_has_memory_of_its_own_and_touches_no_other_file(tmp_path: Path) -> None:
+    pool = Pool("memory", "", 4, (1, 2, 2), torch.uint8)
+    copied, handle = pickle.loads(pickle.dumps(pool)), int(pool.paths["images"].name)
+    del pool
+    path = tmp_path / "precious"
+    path.write_bytes(b"abc")
+    with path.open("r+b") as stream:
+        os.dup2(stream.fileno(), handle)
+        copied.put(np.array([2]), torch.full((1, 1, 2, 2), 9, dtype=torch.uint8), epoch=0)
+        if stream.fileno() != handle:
+            os.close(handle)
+    assert path.read_bytes() == b"abc"
+    assert copied.get(np.arange(4), 0)[1].tolist() == [False, False, True, False]
 
 
 def test_a_row_that_is_written_while_it_is_read_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

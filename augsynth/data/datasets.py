@@ -130,10 +130,8 @@ def _find_classes(root: Path) -> dict[str, list[Path]]:
     folders = _visible_folders(root)
     if not folders:
         loose = len(_images(root))
-        seen = f"{loose} images directly in it" if loose else "nothing that looks like images"
-        raise ValueError(
-            f"{root} has no class folders, but {seen}; put the images of each class in a folder of its own"
-        )
+        seen = f", but {loose} images directly in it" if loose else " and nothing that looks like images"
+        raise ValueError(f"{root} has no class folders{seen}; put the images of each class in a folder of its own")
     if len(folders) == 1:
         raise ValueError(f"{root} has one class folder only ({folders[0].name}); classification needs two or more")
     files = {folder.name: _visible_files(folder) for folder in folders}

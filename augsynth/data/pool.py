@@ -10,6 +10,7 @@ import weakref
 from math import prod
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -31,12 +32,14 @@ class Pool:
 
     def __init__(self, place: str | Path, key: str, count: int, shape: tuple[int, ...], dtype: torch.dtype) -> None:
         self.shape, self.dtype = (count, *shape), torch.empty(0, dtype=dtype).numpy().dtype
-        sizes = {"images": prod(self.shape) * self.dtype.itemsize, "epochs": 8 * (count + 1)}
-        if place == MEMORY:
-            self.paths = {name: _memory(self, size) for name, size in sizes.items()}
+        self.sizes = {"images": prod(self.shape) * self.dtype.itemsize, "epochs": 8 * (count + 1)}
+        # Tells this pool's memory from what may stand at its path later.
+        self.name = f"augsynth-{uuid4().hex}" if place == MEMORY else ""
+        if self.name:
+            self.paths = self._memory()
         else:
             folder = Path(place) / f"synthetic-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-            self.paths = {name: _file(folder / name, size) for name, size in sizes.items()}
+            self.paths = {name: _file(folder / name, size) for name, size in self.sizes.items()}
         self._maps: tuple[np.ndarray, np.ndarray] | None = None
 
     def put(self, rows: np.ndarray, images: torch.Tensor, epoch: int) -> None:
@@ -85,26 +88,40 @@ class Pool:
 
     def _opened(self) -> tuple[np.ndarray, np.ndarray]:
         if self._maps is None:
+            if self.name and not all(_is_memory(path, self.name) for path in self.paths.values()):
+                # A copy that outlives what it was copied from.
+                self.paths = self._memory()
             images: Any = np.memmap(self.paths["images"], self.dtype, "r+", shape=self.shape)
             # One more than the epoch, so that a new file, all zeros, says "none"; and the promise.
             epochs: Any = np.memmap(self.paths["epochs"], np.int64, "r+", shape=(self.shape[0] + 1,))
             self._maps = images, epochs
         return self._maps
 
+    def _memory(self) -> dict[str, Path]:
+        """Return paths of new files without a place in memory, which the system takes back with their last process."""
+        if hasattr(os, "memfd_create"):
+            return {name: _unplaced(self, size) for name, size in self.sizes.items()}
+        folder = tempfile.TemporaryDirectory(prefix=self.name, ignore_cleanup_errors=True)
+        weakref.finalize(self, folder.cleanup)
+        return {name: _file(Path(folder.name) / name, size) for name, size in self.sizes.items()}
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_maps": None}
 
 
-def _memory(owner: Pool, size: int) -> Path:
-    """Return the path of a new file without a name in memory, which the system takes back with its last process."""
-    if not hasattr(os, "memfd_create"):
-        folder = tempfile.TemporaryDirectory(prefix="augsynth-pool-", ignore_cleanup_errors=True)
-        weakref.finalize(owner, folder.cleanup)
-        return _file(Path(folder.name) / "samples", size)
-    handle = os.memfd_create("augsynth-pool")
+def _unplaced(owner: Pool, size: int) -> Path:
+    handle = os.memfd_create(owner.name)
     os.ftruncate(handle, size)
     weakref.finalize(owner, os.close, handle)
     return Path(f"/proc/{os.getpid()}/fd/{handle}")
+
+
+def _is_memory(path: Path, name: str) -> bool:
+    """Tell whether a path still leads to the memory of that name, and not to a file opened since."""
+    try:
+        return name in str(path.readlink()) if path.is_symlink() else path.exists() and name in str(path)
+    except OSError:
+        return False
 
 
 def _file(path: Path, size: int) -> Path:

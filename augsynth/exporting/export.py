@@ -70,13 +70,15 @@ def export(
     source = _filtered(generator, keep, judge)
     wanted = _labels(generator, per_class, labels)
     names = _names(generator, classes)
-    options: dict[str, Any] = {**({"truncation": truncation} if truncation != 1 else {})}
+    # A generator of the user's own need not know of it.
+    options = {"truncation": truncation} if truncation != 1 else {}
     partial = _partial(target)
     try:
         writer = WRITERS[format](partial, names, len(wanted))
         counts, draws = _write(source, writer, wanted, seed, epoch, attributes, options)
         writer.close()
-        asked = {"seed": seed, "epoch": epoch, "truncation": truncation, "keep": keep}
+        asked: dict[str, Any] = {"seed": seed, "epoch": epoch, "truncation": truncation, "keep": keep}
+        asked |= {} if judge is None else {"judge": checkpoint_of(getattr(judge, "network", judge))}
         write_manifest(partial, Story.of(generator, checkpoint_of(generator), asked, writer, counts, draws))
         _move(partial, target)
     except BaseException:
