@@ -192,5 +192,27 @@ def test_a_wrong_generator_argument_is_named():
         ConfiguredGenerator(node).make((1, 12, 12), 3)
 
 
+@pytest.mark.parametrize("name", ["vae", "latent_smote", "cgan_tiny", "cgan_32", "cgan_64", "cgan_128"])
+def test_a_generator_of_the_command_line_can_be_had_in_python(name):
+    found = config.generator(name)
+    made = found.make((3, 32, 40), 4)
+    assert (type(made).__name__, made.image_shape, made.num_classes) == (
+        {"vae": "ConditionalVAE", "latent_smote": "LatentSMOTE"}.get(name, "ConditionalGAN"),
+        (3, 32, 40),
+        4,
+    )
+    assert found.config["fit"]["max_images"] >= 20_000
+
+
+def test_overrides_of_a_generator_and_what_is_wrong_with_them():
+    assert (
+        config.generator("cgan_tiny", ["model.width=16", "+model.blocks=2"]).make((1, 28, 28), 2).hparams["blocks"] == 2
+    )
+    with pytest.raises(ConfigError, match=r"generator\('cgan_tny', \[\]\).*did you mean 'cgan_tiny'"):
+        config.generator("cgan_tny")
+    with pytest.raises(ConfigError, match="did you mean 'width'"):
+        config.generator("cgan_tiny", ["model.widht=3"])
+
+
 def test_augmentations_are_pipelines_for_other_hydra_applications():
     assert isinstance(build(composed("compare", "augment=strong")["augment"]), Pipeline)
