@@ -3,8 +3,9 @@
 cgan: the preset cgan_tiny on 5,000 Fashion-MNIST images. In slices of the given minutes, each of which goes on from the
 checkpoint of the one before; after each slice 5,000 samples are made, and a network of two convolutions is trained on
 them alone: accuracy on the 10,000 real test images, beside that of the same network after the 5,000 real ones. Label
-agreement: how often a network trained on all 60,000 real images finds samples to be of their label. Variety: standard
-deviation of a pixel within a class, over that of the real ones.
+agreement: how often a judge, trained on all 60,000 real images, finds samples to be of their label. Coverage: share of
+2,000 real test images with one of 2,000 samples in reach, in the judge's features (arXiv:2002.09797), as the gate
+measures it. Variety: standard deviation of a pixel within a class, over that of the real ones; noise counts as variety.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from augsynth import config
 from augsynth.generators import fit, load
 from augsynth.generators.checkpoint import training_of
 from augsynth.pipeline import Pipeline
-from augsynth.quality.features import normalization
+from augsynth.quality.features import Extractor, FeatureNet, classifier, extractors, normalization
+from augsynth.quality.fidelity import overlap
 from augsynth.quality.models import seeded
 from augsynth.quality.samples import Labelled
 from augsynth.quality.training import Batches, predict, train
 from augsynth.rng import Rng
 
+COVERED = 2000
 CPU = torch.device("cpu")
 CLASSES, BATCH, RATE, DECAY = 10, 64, 2e-3, 0.01
 # A twelfth, a sixth, a third, two thirds and the whole of the time.
@@ -47,6 +50,7 @@ class Reading:
     seconds: float
     accuracy: float
     agreement: float
+    coverage: float
     variety: float
 
 
@@ -56,7 +60,8 @@ class Task:
 
     few: Labelled
     test: Labelled
-    judge: nn.Module
+    judge: FeatureNet
+    features: Extractor
     prepare: Pipeline
     steps: int
 
@@ -66,9 +71,14 @@ class Task:
         everything, test = (labelled(*read(folder, split)) for split in ("train", "t10k"))
         chosen = np.sort(Rng.of(0, 0).permutation("few", len(everything))[0, :images])
         prepare = normalization(everything.image)
-        return cls(
-            everything[chosen], test[np.arange(tests)], taught(everything, prepare, 4 * steps, seed=0), prepare, steps
-        )
+        judge = classifier(everything, CLASSES, prepare, steps=4 * steps, seed=0, device=CPU)
+        features = extractors(judge, everything.image[chosen], prepare, 0, CPU)[0]
+        return cls(everything[chosen], test[np.arange(tests)], judge, features, prepare, steps)
+
+    def coverage(self, samples: Labelled) -> float:
+        """Return how much of the test images the samples cover."""
+        real, found = (self.features(part.image[:COVERED]) for part in (self.test, samples))
+        return overlap(real, found).coverage
 
     def accuracies(self, samples: Labelled) -> list[float]:
         """Return accuracies on the test images after training on these samples, with three seeds."""
@@ -120,9 +130,8 @@ def reading(generator: Any, task: Task, seed: int, seconds: float) -> Reading:
     samples = made(generator, len(task.few))
     agreement = accuracy(task.judge, samples, task.prepare)
     variety = spread(samples) / spread(task.few)
-    return Reading(
-        seed, int(generator.images_seen), seconds, float(np.mean(task.accuracies(samples))), agreement, variety
-    )
+    learned, seen = float(np.mean(task.accuracies(samples))), int(generator.images_seen)
+    return Reading(seed, seen, seconds, learned, agreement, task.coverage(samples), variety)
 
 
 def run(task: Task, seed: int, minutes: float, threads: int, images: int) -> list[Reading]:
@@ -148,7 +157,8 @@ def show(one: Reading) -> str:
     """Return a reading as a line."""
     return (
         f"seed {one.seed}: {one.images:>8,} images {one.seconds:6.0f} s   accuracy {100 * one.accuracy:.1f} %   "
-        f"agreement {100 * one.agreement:.1f} %   variety {one.variety:.2f}"
+        f"agreement {100 * one.agreement:.1f} %   "
+        f"coverage {one.coverage:.2f}   variety {one.variety:.2f}"
     )
 
 
@@ -160,12 +170,20 @@ def command(args: argparse.Namespace) -> None:
     task = Task.of(args.folder, args.few, args.tests, args.steps)
     real = task.accuracies(task.few)
     judge = accuracy(task.judge, task.test, task.prepare)
-    print(f"real: accuracy {100 * np.mean(real):.1f} %   judge {100 * judge:.1f} %")
+    covered = task.coverage(task.few)
+    print(f"real: accuracy {100 * np.mean(real):.1f} %   judge {100 * judge:.1f} %   coverage {covered:.2f}")
     runs = [run(task, seed, args.minutes, args.threads, args.images) for seed in range(args.seeds)]
     last = [readings[-1].accuracy for readings in runs]
     print(f"after synthetic samples alone: {100 * np.mean(last):.1f} %, of {100 * np.mean(real):.1f} % after real ones")
     if args.json:
-        content = {"real": real, "threads": args.threads, "minutes": args.minutes, "few": args.few}
+        content = {
+            "real": real,
+            "judge": judge,
+            "real_coverage": covered,
+            "threads": args.threads,
+            "minutes": args.minutes,
+            "few": args.few,
+        }
         save(args.json, {**head(1), **content, "runs": [[asdict(one) for one in readings] for readings in runs]})
 
 

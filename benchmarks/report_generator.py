@@ -25,15 +25,15 @@ def learned_alone(result: Mapping[str, Any]) -> str:
         values = {name: [reading[name] for reading in readings] for name in readings[0]}
         cells = [f"{np.mean(values['seconds']) / 60:.1f}", f"{np.mean(values['images']):,.0f}"]
         cells += [_range([100 * value for value in values[name]]) for name in ("accuracy", "agreement")]
-        rows.append([*cells, f"{np.mean(values['variety']):.2f}"])
-    real = f"{100 * np.mean(result['real']):.1f}"
-    rows.append(["", f"the {result['few']:,} real images", real, "", "1"])
+        rows.append([*cells, f"{np.mean(values['coverage']):.2f}"])
+    real, judge = f"{100 * np.mean(result['real']):.1f}", f"{100 * result['judge']:.1f}"
+    rows.append(["", f"the {result['few']:,} real images", real, judge, f"{result['real_coverage']:.2f}"])
     head = [
         "minutes",
         "images seen",
         "accuracy of a network that saw samples alone, %",
         "label agreement, %",
-        "variety",
+        "coverage",
     ]
     threads = "one thread" if result["threads"] == 1 else f"{result['threads']} threads"
     return f"{table(head, rows)}\n\n{threads.capitalize()}; {_made(result, len(result['runs']))}"
