@@ -19,7 +19,7 @@ from augsynth.generators.base import ImageGenerator
 from augsynth.quality.samples import Labelled, read
 from augsynth.quality.utility import choose_device
 
-OPTIONS = ("max_time", "every", "threads", "seed")
+OPTIONS = ("max_images", "max_time", "every", "threads", "seed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,7 @@ def run(values: Mapping[str, Any], folder: Path) -> ImageGenerator:
     configured = ConfiguredGenerator(config)
     generator: ImageGenerator = configured.make(data.samples.image.shape[1:], len(data.classes)).to(device)
     path = folder / "generator.ckpt" if values["checkpoint"] is None else Path(values["checkpoint"])
-    given = {key: values[key] for key in OPTIONS}
-    limit = {} if values["max_images"] is None else {"max_images": values["max_images"]}
-    options = {**config.get("fit", {}), **given, **limit}
+    options = {**config.get("fit", {}), **{key: values[key] for key in OPTIONS if values[key] is not None}}
     preview = folder / "preview" if values["preview"] else None
     try:
         fit(generator, data, checkpoint=path, preview=preview, progress=True, **options)

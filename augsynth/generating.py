@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from augsynth.errors import AugsynthError
-from augsynth.exporting import Exported, export
+from augsynth.exporting.export import Exported, export, labels_of_each
 from augsynth.fitting import Training
 from augsynth.generators import load
 from augsynth.generators.base import ImageGenerator
@@ -28,7 +26,7 @@ def run(values: Mapping[str, Any], folder: Path) -> Exported:
     """
     device = choose_device(values["device"])
     generator = load(values["checkpoint"]).to(device)
-    labels = chosen(generator, values["classes"], values["per_class"])
+    labels = labels_of_each(generator, values["per_class"], chosen(generator, values["classes"]))
     out = folder / "samples" if values["out"] is None else Path(values["out"])
     options = {key: values[key] for key in OPTIONS}
     if values["keep"] is not None:
@@ -39,24 +37,22 @@ def run(values: Mapping[str, Any], folder: Path) -> Exported:
     return done
 
 
-def chosen(generator: ImageGenerator, wanted: Any, per_class: int) -> torch.Tensor:
-    """Return `per_class` labels of each class of `wanted`, names or numbers; of all that were trained on where None."""
-    if isinstance(per_class, bool) or not isinstance(per_class, int) or per_class < 1:
-        raise ValueError(f"per_class={per_class!r} must be an integer of at least 1")
-    known = torch.where(generator.class_counts.cpu() > 0)[0]
+def chosen(generator: ImageGenerator, wanted: Any) -> list[int] | None:
+    """Return the labels of classes given by name or number; None for all."""
     if wanted is None:
-        return known.repeat_interleave(per_class)
+        return None
     each = wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted]
-    return torch.tensor([_label(generator, one) for one in each]).repeat_interleave(per_class)
+    return [_label(generator, one) for one in each]
 
 
 def _label(generator: ImageGenerator, wanted: Any) -> int:
     names = generator.classes or tuple(map(str, range(generator.num_classes)))
+    # A name first: folders may be called by numbers that are not their labels.
+    if str(wanted) in names:
+        return names.index(str(wanted))
     if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < generator.num_classes:
         return wanted
-    if str(wanted) not in names:
-        raise ValueError(f"classes: the generator has no class {wanted!r}{suggest(str(wanted), list(names))}")
-    return names.index(str(wanted))
+    raise ValueError(f"classes: the generator has no class {wanted!r}{suggest(str(wanted), list(names))}")
 
 
 def _judge(generator: ImageGenerator, values: Mapping[str, Any], device: str) -> Any:

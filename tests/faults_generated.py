@@ -25,11 +25,11 @@ MUTANTS = [
         "test_made_ahead.py::test_ranks_make_their_own_share_and_together_the_whole",
     ),
     _fault(
-        "workers do not wait",
-        "data/synthetic.py",
-        "(self._pool.promised or far) and not",
-        "far and not",
-        "test_made_ahead.py::test_a_worker_that_was_promised_samples_makes_none_itself",
+        "an epoch that is over is waited for",
+        "data/pool.py",
+        "over or time.monotonic() > end",
+        "time.monotonic() > end",
+        "test_made_ahead.py::test_nobody_waits_for_an_epoch_that_is_over",
     ),
     _fault(
         "the same noise at every try",

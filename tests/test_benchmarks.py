@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import augsynth as ag
 from augsynth.data import demo
@@ -25,6 +26,7 @@ from augsynth.transforms import REGISTRY
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import albumentations as A
+import cifar
 import curves
 import cv2
 import generator
@@ -40,6 +42,7 @@ import per_transform
 import plots
 import protocol
 import report
+import report_generator
 import targets
 import throughput
 from protocol import ROOT, Candidate, Failed
@@ -348,6 +351,50 @@ def test_every_fill_brings_each_class_up_to_the_largest(idx_folder):
             assert np.bincount(torch.cat([samples.label, label])).tolist() == [400] * 10, name
             assert image.dtype == torch.uint8
             assert image.shape == (len(label), 1, 28, 28)
+
+
+def test_a_gan_is_judged_in_slices_of_its_training(idx_folder, capsys):
+    command = ["cgan", str(idx_folder), "--quick", "--minutes", "0.05", "--threads", "1"]
+    generator.main([*command, "--json", str(idx_folder / "cgan.json")])
+    found = json.loads((idx_folder / "cgan.json").read_text())
+    (readings,) = found["runs"]
+    images = [reading["images"] for reading in readings]
+    assert images == sorted(images)
+    assert 0 < images[-1] <= 400
+    assert all(0 <= reading[name] <= 1 for reading in readings for name in ("accuracy", "agreement", "coverage"))
+    assert found["real_coverage"] > 0.5
+    assert f"{images[-1]:>8,} images" in capsys.readouterr().out
+    table = report_generator.learned_alone(found)
+    assert table.count("\n|") == len(readings) + 2
+    assert "the 400 real images" in table
+
+
+def test_the_gan_of_the_device_can_be_checked_without_one(tmp_path, capsys):
+    labels = np.arange(10_000) % 10
+    tiles = np.repeat(labels.astype(np.uint8).reshape(100, 100) * 20, 32, 0).repeat(32, 1)
+    for name in ("train_0", "test"):
+        Image.fromarray(np.stack([tiles] * 3, 2)).save(tmp_path / f"{name}.webp", lossless=True, quality=0, method=0)
+        np.save(tmp_path / f"{name}_labels.npy", labels.astype(np.uint8))
+    images, read = cifar.read(tmp_path, "test")
+    assert (images.shape, read.tolist()) == ((10_000, 3, 32, 32), labels.tolist())
+    assert torch.equal(images[1234].flatten().unique(), torch.tensor([80], dtype=torch.uint8))
+    command = ["cifar", str(tmp_path), "--dry-run", "--checkpoint", str(tmp_path / "gan.ckpt")]
+    generator.main([*command, "--json", str(tmp_path / "cifar.json")])
+    found = json.loads((tmp_path / "cifar.json").read_text())
+    assert found["device"] == "CPU, a dry run: no measurement"
+    assert found["training"]["operations_per_image"] > 1e6
+    assert len(found["accuracies"]) == 1
+    with pytest.raises(SystemExit, match="needs a CUDA device"):
+        generator.main(command[:2])
+
+
+def test_the_network_of_the_device_learns_what_is_easy():
+    labels = torch.arange(300) % 3
+    images = torch.full((300, 3, 32, 32), 60, dtype=torch.uint8)
+    images[torch.arange(300), labels] = 200
+    device = torch.device("cpu")
+    network = cifar.learned((images, labels), 14, 0, 4, device)
+    assert cifar.accuracy(network, (images, labels), device) > 0.9
 
 
 # What is written of it

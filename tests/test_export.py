@@ -118,6 +118,13 @@ def test_arrays_hold_all_channels(tmp_path: Path) -> None:
     assert (found["label"].tolist(), found["synthetic"].all()) == ([1, 0, 1], True)
 
 
+def test_arrays_say_what_made_each_sample(smote: ConditionalVAE, tmp_path: Path) -> None:
+    ag.export(smote, tmp_path / "out", labels=[2, 0], seed=6, format="npz")
+    said = [json.loads(text) for text in np.load(tmp_path / "out" / "samples.npz")["provenance"]]
+    assert [(one["label"], one["index"], one["seed"]) for one in said] == [(2, 0, 6), (0, 1, 6)]
+    assert said[0]["checkpoint"] == smote.checkpoint_hash()
+
+
 @RDFLIB
 @pytest.mark.parametrize("format", list(WRITERS))
 def test_the_manifest_is_valid_croissant_and_its_records_can_be_read(

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy import CLASSES, SHAPE, toy, trained
+from toy import CLASSES, SHAPE, Items, toy, trained
 
 import augsynth as ag
 from augsynth.batch import Batch
+from augsynth.data.synthetic import _is_on_cpu
 from augsynth.errors import AugsynthError
-from augsynth.generators import ConditionalVAE, Filtered, Generator, load
+from augsynth.generators import ConditionalGAN, ConditionalVAE, Filtered, Generator, load
 from augsynth.provenance import Provenance
-from augsynth.quality import judge
+from augsynth.quality import Judge, judge
 from augsynth.rng import Rng
 
 
@@ -90,6 +91,64 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the judge gave \(2, 5\); logits \(2, 2\) were expected"):
         Filtered(Loose(), lambda images: torch.zeros(len(images), 5)).generate([0, 1])
     assert len(Filtered(Loose(), bright).generate([])) == 0
+
+
+def test_attributes_of_the_samples_that_are_drawn_anew_are_their_own() -> None:
+    gan = ConditionalGAN(SHAPE, CLASSES, attributes={"size": (0.0, 1.0)}, width=8, max_width=8, latent_dim=4)
+    gan.remember(torch.arange(6) % 3, torch.linspace(0, 1, 6)[:, None])
+    sizes = [0.1, 0.9, 0.4]
+    # Of the three the second is wrong at first, and right when it is asked for alone.
+    truth = {3: [0, 0, 2], 1: [1]}
+    passing = Filtered(gan, lambda images: 9 * torch.eye(3)[truth[len(images)]], keep=0.9)
+    made = passing.generate([0, 1, 2], attributes={"size": sizes}).provenance
+    assert [one.attributes["size"] for one in made] == pytest.approx(sizes)  # type: ignore[union-attr, index]
+    assert [one.seed == 0 for one in made] == [True, False, True]  # type: ignore[union-attr]
+
+
+def test_a_judge_with_dropout_is_asked_in_eval_mode_and_keeps_its_own() -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.9), torch.nn.Linear(64, 2)).train()
+    with torch.no_grad():
+        network[2].weight.copy_(torch.stack([-torch.ones(64), torch.ones(64)]) / 64)
+        network[2].bias.copy_(torch.tensor([0.6, -0.6]))
+    source = Filtered(Loose(), network, keep=0.5)
+    first, again = (source.generate([0, 1] * 20, seed=2).image for _ in range(2))
+    assert torch.equal(first, again)
+    assert network.training
+    assert network[1].training
+
+
+def test_what_has_no_hash_gives_none() -> None:
+    assert Filtered(Loose(), bright).checkpoint_hash() == ""
+    assert Filtered(trained(), bright).checkpoint_hash() == ""
+    with pytest.raises(ValueError, match=r"this Filtered has no checkpoint_hash\(\)"):
+        ag.SyntheticDataset(Filtered(Loose(), bright), 2, cache="somewhere")
+
+
+def test_workers_see_through_it_to_the_device() -> None:
+    far = torch.nn.Linear(1, 1, device="meta")
+    for hidden in (Filtered(Loose(), far), Filtered(Filtered(Loose(), bright), Judge(far, ag.Pipeline([])))):  # type: ignore[arg-type]
+        assert not _is_on_cpu(hidden)
+    assert _is_on_cpu(Filtered(Loose(), bright))
+
+
+def test_the_judge_is_not_the_network_that_evaluates() -> None:
+    from augsynth.quality.features import classifier, normalization
+    from augsynth.quality.samples import Labelled
+
+    images, labels = toy(60)
+    real = Labelled(images, labels, np.arange(60))
+    grading = classifier(real, 3, normalization(images), steps=5, seed=0, device=torch.device("cpu"))
+    assert judge(trained(), (images, labels), steps=5).network is not grading
+
+
+def test_a_judge_of_other_classes_is_refused() -> None:
+    class Named(Items):
+        classes = ("right", "middle", "left")
+
+    generator = trained()
+    generator.classes = ("left", "middle", "right")
+    with pytest.raises(ValueError, match="the generator's classes are left, middle, right, those of the data right, m"):
+        judge(generator, Named(lambda image, label: (image, label)), steps=2)
 
 
 def test_it_is_a_generator_for_data_sets_and_pickles() -> None:

@@ -14,7 +14,8 @@ from PIL import Image
 import augsynth as ag
 from augsynth import cli
 from augsynth.generators import LatentSMOTE, load
-from augsynth.generators.checkpoint import training_of
+from augsynth.generators.checkpoint import save, training_of
+from augsynth.verdict import Verdict, record
 
 SMALL = ("data=folder", "data.root=pets", "data.image_size=12", "+generator.model.width=4", "max_images=240")
 Call = Callable[..., tuple[int, str, str]]
@@ -106,6 +107,34 @@ def test_chosen_classes_forms_and_a_judge(call: Call, tmp_path: Path) -> None:
     assert [(one["name"], one["samples"]) for one in story["classes"]] == [("dog", 4)]
     code, out, _ = call("generate", "checkpoint=pets.ckpt", "classes=0", "per_class=2", "hydra.run.dir=here")
     assert (code, out.splitlines()[-1]) == (0, str(tmp_path / "here" / "samples"))
+
+
+def test_classes_are_names_before_they_are_numbers(call: Call, tmp_path: Path) -> None:
+    for old, new in (("cat", "1"), ("dog", "2")):
+        (tmp_path / "pets" / old).rename(tmp_path / "pets" / new)
+    assert call("train-generator", *SMALL, "checkpoint=pets.ckpt", "preview=false")[0] == 0
+    assert call("generate", "checkpoint=pets.ckpt", "classes=[1]", "per_class=2", "out=made")[0] == 0
+    assert [p.name for p in (tmp_path / "made").iterdir() if p.is_dir()] == ["1"]
+
+
+def test_a_command_given_again_keeps_the_verdict(call: Call) -> None:
+    options = ("train-generator", *SMALL, "checkpoint=pets.ckpt", "preview=false")
+    assert call(*options)[0] == 0
+    generator = load("pets.ckpt")
+    record(generator, Verdict(True, (), generator.checkpoint_hash()))
+    save(generator, "pets.ckpt", training_of("pets.ckpt"))
+    assert call(*options)[0] == 0
+    again = load("pets.ckpt")
+    assert again.verdict == generator.verdict
+    assert again.classes == ("cat", "dog")
+    assert again.checkpoint_hash() == generator.checkpoint_hash()
+
+
+def test_settings_of_the_generators_group_hold_where_none_are_given(call: Call) -> None:
+    options = ("train-generator", *SMALL[:-1], "+generator.fit.every=32", "generator.fit.max_images=96")
+    assert call(*options, "hydra.run.dir=here")[0] == 0
+    pictures = sorted(path.stem for path in (Path("here") / "preview").iterdir())
+    assert pictures == ["000000032", "000000064", "000000096"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from test_synthetic import Painter, Real
-from torch.utils.data import DataLoader, Subset, get_worker_info
+from torch.utils.data import DataLoader, Sampler, Subset, get_worker_info
 
 import augsynth as ag
 from augsynth.data.pool import Pool
@@ -43,6 +45,9 @@ class Far(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1, device="meta"))
+
+    def checkpoint_hash(self) -> str:
+        return "far"
 
     def generate(self, *arguments: Any, **options: Any) -> Any:
         return Painter().generate(*arguments, **options)
@@ -186,6 +191,38 @@ def test_the_callback_serves_any_dataloader(tmp_path: Path, persistent: bool) ->
     assert expected[0] != expected[1]
 
 
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch ended")
+def test_the_callback_makes_the_samples_of_an_epoch_that_goes_on_in_the_middle(tmp_path: Path) -> None:
+    class Kept(pl.Callback):
+        def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+            if (trainer.current_epoch, batch_idx) == (1, 1):
+                trainer.save_checkpoint(tmp_path / "middle.ckpt")
+
+    mixed = blended(Homebody(), seed=1)
+    trainer(tmp_path, callbacks=[RefreshSynthetic(), Kept()]).fit(Net(), DataLoader(mixed, 6))
+    net, mixed = Net(), blended(Homebody(), seed=1)
+    loader = DataLoader(mixed, 6, num_workers=1, multiprocessing_context="fork")
+    again = trainer(tmp_path, callbacks=[RefreshSynthetic()])
+    again.fit(net, loader, ckpt_path=tmp_path / "middle.ckpt")
+    assert again.current_epoch == 3
+    expected = [int(mixed[KeyedIndex(i, epoch=2)][0].max()) for i in range(24)]
+    assert net.seen[-1] == expected
+
+
+def test_the_callback_serves_the_data_of_a_module_that_it_was_given(tmp_path: Path) -> None:
+    mixed = blended(Homebody(), seed=1)
+
+    class Data(pl.LightningDataModule):
+        def train_dataloader(self) -> Any:
+            return DataLoader(mixed, 6, num_workers=1, multiprocessing_context="fork")
+
+    net = Net()
+    trainer(tmp_path, callbacks=[RefreshSynthetic(mixed)]).fit(net, datamodule=Data())
+    assert [len(seen) for seen in net.seen] == [24] * 3
+    with pytest.raises(TypeError, match="no training data set is one of blend"):
+        RefreshSynthetic(Real(REAL))
+
+
 def test_the_callback_says_where_there_is_nothing_to_refresh(tmp_path: Path) -> None:
     data = Real(REAL, as_tensor)
     with pytest.raises(TypeError, match="no training data set is one of blend, balance or SyntheticDataset: Real"):
@@ -214,29 +251,78 @@ def test_a_generator_on_another_device_is_named_where_a_worker_would_need_it(mon
     assert len(epoch_of(loader)) == 24
 
 
-def test_a_worker_waits_for_what_was_promised() -> None:
-    mixed = blended(Homebody())
-    mixed.promise()
+def test_a_worker_waits_for_samples_that_it_cannot_make() -> None:
+    mixed = blended(Far())
     batches = iter(DataLoader(mixed, 6, num_workers=1, multiprocessing_context="fork"))
     mixed.refresh(3)
     expected = [int(mixed[KeyedIndex(i, epoch=3)][0].max()) for i in range(24)]
     assert [level for batch in batches for level in levels(batch)] == expected
 
 
-def test_a_worker_that_was_promised_samples_makes_none_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    painter = Painter()
+def test_nobody_waits_for_an_epoch_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, rows = Pool("memory", "", 4, (1, 2, 2), torch.uint8), np.arange(4)
+    pool.put(rows, torch.zeros(4, 1, 2, 2, dtype=torch.uint8), epoch=2)
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("it waits"))
+    assert pool.wait(rows, 2, 60.0)
+    assert not pool.wait(rows, 1, 60.0)
+    with pytest.raises(pytest.fail.Exception, match="it waits"):
+        pool.wait(rows, 3, 60.0)
+
+
+def test_an_epoch_that_is_broken_off_does_not_hold_up_the_next() -> None:
+    options: dict[str, Any] = {"num_workers": 2, "persistent_workers": True, "multiprocessing_context": "fork"}
+    found = ag.loader(ag.wrap(blended(Painter()), ag.Pipeline([])), 3, **options)
+    for epoch in range(3):
+        found.set_epoch(epoch)
+        next(iter(found))
+    alone = ag.loader(ag.wrap(blended(Painter()), ag.Pipeline([])), 3)
+    for loader in (found, alone):
+        loader.set_epoch(5)
+    assert epoch_of(found) == epoch_of(alone)
+
+
+def test_a_sampler_of_ones_own_is_asked_once_an_epoch() -> None:
+    class Counting(Sampler[int]):
+        asked = 0
+
+        def __iter__(self) -> Iterator[int]:
+            self.asked += 1
+            return iter([13, 2, 20])
+
+        def __len__(self) -> int:
+            return 3
+
+    order = Counting()
+    loader = ag.loader(ag.wrap(blended(Painter()), ag.Pipeline([])), 3, sampler=order)
+    for _ in range(3):
+        list(loader)
+    assert order.asked == 3
+
+
+def test_other_weights_make_other_samples_and_a_copy_shares_none() -> None:
+    class Trained(Homebody):
+        state = "first"
+
+        def checkpoint_hash(self) -> str:
+            return self.state
+
+    painter = Trained()
     mixed = blended(painter)
-    monkeypatch.setattr("augsynth.data.synthetic.get_worker_info", object)
-    monkeypatch.setattr(Pool, "wait", lambda pool, rows, epoch, seconds: mixed.refresh(epoch) is None)
+    mixed.refresh(0)
     painter.calls.clear()
-    mixed[KeyedIndex(14, epoch=3)]
-    assert painter.calls == [1]
-    mixed.promise()
-    mixed[KeyedIndex(14, epoch=4)]
-    assert painter.calls == [1, 12]
-    mixed.promise(False)
-    mixed[KeyedIndex(14, epoch=5)]
-    assert painter.calls == [1, 12, 1]
+    painter.state = "second"
+    mixed.refresh(0)
+    assert painter.calls == [12]
+    copied = copy.deepcopy(mixed)
+    copied.clear()
+    mixed.refresh(0)
+    assert painter.calls == [12]
+
+
+def test_labels_are_integers() -> None:
+    with pytest.raises(TypeError, match=r"labels must be integers \(N,\), got torch.float"):
+        ag.SyntheticDataset(Painter(), [0.7, 1.2])  # type: ignore[list-item]
+    assert len(ag.SyntheticDataset(Painter(), np.int64(3))) == 12  # type: ignore[arg-type]
 
 
 def test_a_folder_keeps_a_fixed_set_for_the_next_run(tmp_path: Path) -> None:

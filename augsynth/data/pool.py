@@ -19,7 +19,7 @@ from augsynth.errors import AugsynthError
 
 MEMORY = "memory"
 _NONE = -1
-# Seconds between two looks at what another process has promised.
+# Seconds between two looks at what another process writes.
 _PAUSE = 0.01
 
 
@@ -32,7 +32,7 @@ class Pool:
 
     def __init__(self, place: str | Path, key: str, count: int, shape: tuple[int, ...], dtype: torch.dtype) -> None:
         self.shape, self.dtype = (count, *shape), torch.empty(0, dtype=dtype).numpy().dtype
-        self.sizes = {"images": prod(self.shape) * self.dtype.itemsize, "epochs": 8 * (count + 1)}
+        self.sizes = {"images": prod(self.shape) * self.dtype.itemsize, "epochs": 8 * count}
         # Tells this pool's memory from what may stand at its path later.
         self.name = f"augsynth-{uuid4().hex}" if place == MEMORY else ""
         if self.name:
@@ -65,26 +65,18 @@ class Pool:
         return np.asarray(rows[found == _NONE if epoch is None else found != epoch])
 
     def wait(self, rows: np.ndarray, epoch: int | None, seconds: float) -> bool:
-        """Wait for another process to write these rows, and tell whether it has."""
+        """Wait for another process to write these rows, and tell whether it has; not for an epoch that is over."""
         end = time.monotonic() + seconds
-        while len(self.lacks(rows, epoch)):
-            if time.monotonic() > end:
+        while len(missing := self.lacks(rows, epoch)):
+            over = epoch is not None and int((self._opened()[1][missing] + _NONE).max()) > epoch
+            if over or time.monotonic() > end:
                 return False
             time.sleep(_PAUSE)
         return True
 
-    @property
-    def promised(self) -> bool:
-        """Whether some process has said that it is going to make the samples of each epoch."""
-        return bool(self._opened()[1][-1])
-
-    @promised.setter
-    def promised(self, value: bool) -> None:
-        self._opened()[1][-1] = value
-
     def clear(self) -> None:
         """Forget all samples."""
-        self._opened()[1][:-1] = 0
+        self._opened()[1][:] = 0
 
     def _opened(self) -> tuple[np.ndarray, np.ndarray]:
         if self._maps is None:
@@ -92,8 +84,8 @@ class Pool:
                 # A copy that outlives what it was copied from.
                 self.paths = self._memory()
             images: Any = np.memmap(self.paths["images"], self.dtype, "r+", shape=self.shape)
-            # One more than the epoch, so that a new file, all zeros, says "none"; and the promise.
-            epochs: Any = np.memmap(self.paths["epochs"], np.int64, "r+", shape=(self.shape[0] + 1,))
+            # One more than the epoch, so that a new file, all zeros, says "none".
+            epochs: Any = np.memmap(self.paths["epochs"], np.int64, "r+", shape=self.shape[:1])
             self._maps = images, epochs
         return self._maps
 
@@ -125,11 +117,14 @@ def _is_memory(path: Path, name: str) -> bool:
 
 
 def _file(path: Path, size: int) -> Path:
-    """Return the path of a file of that size; a new one is full of zeros that take no room until it is written to."""
+    """Return the path of a file of that size; a new one is full of zeros."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as stream:
             stream.truncate(size)
+            if size and hasattr(os, "posix_fallocate"):
+                # A full disk says so here, and not by killing the process that writes to the map.
+                os.posix_fallocate(stream.fileno(), 0, size)
     except OSError as error:
         raise AugsynthError(f"cannot keep generated samples in {path}: {error.strerror or error}") from error
     return path

@@ -86,9 +86,12 @@ class KeyedSampler(DistributedSampler[Any]):
                 self._reached = epoch, position + 1
             yield KeyedIndex(int(indices[position]), epoch, int(occurrences[position]))
 
-    def rows(self) -> np.ndarray:
-        """Return the indices that the next epoch is going to yield in this process, in order."""
-        return self._keys(self.epoch)[0][self._start :]
+    def rows(self) -> np.ndarray | None:
+        """Return the indices that the next epoch is going to yield in this process; None where another sampler says.
+
+        To ask that one twice could change what it says.
+        """
+        return None if self.order is not None else self._keys(self.epoch)[0][self._start :]
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next epoch that starts be `epoch`; a position loaded for another epoch is dropped."""
@@ -232,8 +235,9 @@ class KeyedLoader(DataLoader[Any]):
 
     def _begin(self) -> Iterator[Any]:
         """Start PyTorch's own iterator over the sampler's next epoch, for which synthetic samples are made first."""
-        synthetic, rows = synthetic_of(self.dataset, self._keys.rows())
-        if synthetic is not None:
+        if synthetic_of(self.dataset)[0] is not None:
+            synthetic, rows = synthetic_of(self.dataset, self._keys.rows())
+            assert synthetic is not None
             synthetic.refresh(self._keys.epoch, rows)
         return super().__iter__()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 # Samples that are made ahead in one call of the generator.
-_AHEAD = 4096
-# Seconds that a worker waits for samples that were promised, and for those that it cannot make itself.
-_PROMISED, _PATIENCE = 600.0, 60.0
+_AHEAD = 512
+# Seconds that a worker waits for samples that it cannot make itself.
+_PATIENCE = 60.0
 _CLASS_ATTRIBUTES = ("classes", "class_to_idx")
 
 
@@ -59,11 +59,14 @@ class SyntheticDataset(Dataset[Any]):
         if not isinstance(fresh, int) or fresh < 0:
             raise ValueError(f"fresh={fresh!r} must be True, False, or a number of epochs of at least 1")
         self.generator, self.seed, self.fresh, self.cache = generator, seed, fresh, cache
-        if isinstance(labels, int):
+        if isinstance(labels, (int, np.integer)):
             labels = np.repeat(np.arange(generator.num_classes), labels)
+        if len(labels) and torch.as_tensor(labels).is_floating_point():
+            raise TypeError(f"labels must be integers (N,), got {torch.as_tensor(labels).dtype}")
         self.labels = torch.as_tensor(labels, dtype=torch.int64)
         self.template = Template.default() if like is None else Template.of(like)
         self._check()
+        self._made_by = checkpoint_of(generator)
         self._pool = self._new_pool()
 
     @property
@@ -104,16 +107,12 @@ class SyntheticDataset(Dataset[Any]):
         wanted = np.arange(len(self)) if rows is None else np.unique(np.asarray(rows, np.int64))
         if self._pool is None or not len(wanted):
             return
+        self._forget_others()
         missing = self._pool.lacks(wanted, key)
         for start in range(0, len(missing), _AHEAD):
             some = missing[start : start + _AHEAD]
             batch = self._generate(some.tolist(), self.seed, key)
             self._pool.put(some, self.template.stored(batch.image.cpu()), key)
-
-    def promise(self, kept: bool = True) -> None:
-        """Say that `refresh` is going to be called for each epoch: workers wait for it instead of generating."""
-        if self._pool is not None:
-            self._pool.promised = kept
 
     def clear(self) -> None:
         """Forget the samples made ahead, after the generator was trained further."""
@@ -152,10 +151,9 @@ class SyntheticDataset(Dataset[Any]):
         return images
 
     def _wait(self, positions: np.ndarray, epoch: int | None) -> None:
-        """In a worker, wait for the main process where it has promised samples, or where nobody else can make them."""
+        """In a worker that cannot use the generator's device, wait for the main process to make the samples."""
         assert self._pool is not None
-        far = not _is_on_cpu(self.generator)
-        if (self._pool.promised or far) and not self._pool.wait(positions, epoch, _PATIENCE if far else _PROMISED):
+        if not _is_on_cpu(self.generator) and not self._pool.wait(positions, epoch, _PATIENCE):
             raise AugsynthError(
                 "the main process has not made the samples that a worker needs"
                 + (f" for epoch {epoch}" if epoch is not None else "")
@@ -178,9 +176,25 @@ class SyntheticDataset(Dataset[Any]):
             key = f"{checkpoint} {self.seed} {dtype} {self.labels.tolist()}"
         return Pool(self.cache, key, len(self), tuple(self.generator.image_shape), dtype)
 
+    def _forget_others(self) -> None:
+        """Forget what a generator with other weights has made."""
+        made_by = checkpoint_of(self.generator)
+        if made_by != self._made_by:
+            self._made_by = made_by
+            if self.cache == MEMORY:
+                self.clear()
+            else:
+                self._pool = self._new_pool()
+
     def __getstate__(self) -> dict[str, Any]:
         # A worker process cannot share a GPU's memory.
         return {**self.__dict__, "generator": _on_cpu(self.generator)}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SyntheticDataset:
+        copied = object.__new__(type(self))
+        copied.__dict__.update({k: copy.deepcopy(v, memo) for k, v in self.__dict__.items() if k != "_pool"})
+        copied._pool = copied._new_pool()
+        return copied
 
     def _generate(self, positions: list[int], seed: int, epoch: int) -> Batch:
         return self.generator.generate(self.labels[positions], seed, index=positions, epoch=epoch)
@@ -240,9 +254,9 @@ class BlendedDataset(Dataset[Any]):
         wanted = None if rows is None else np.asarray(rows, np.int64) - start
         self.generated.refresh(epoch, wanted if wanted is None else wanted[wanted >= 0])
 
-    def promise(self, kept: bool = True) -> None:
-        """Say that `refresh` is going to be called for each epoch; see `SyntheticDataset.promise`."""
-        self.generated.promise(kept)
+    def clear(self) -> None:
+        """Forget the synthetic samples made ahead."""
+        self.generated.clear()
 
     def provenance(self, index: int, epoch: int | None = None) -> Provenance | None:
         """Tell what makes sample `index`, None for a real one; see `SyntheticDataset.provenance`."""
@@ -412,11 +426,26 @@ def _moved(index: int, position: int) -> int:
 
 def _on_cpu(generator: T) -> T:
     """Return the generator, or a copy on the CPU."""
-    return generator if _is_on_cpu(generator) else cast(Any, copy.deepcopy(generator)).cpu()
+    if _is_on_cpu(generator):
+        return generator
+    copied = copy.deepcopy(generator)
+    for module in _modules(copied):
+        module.cpu()
+    return copied
 
 
 def _is_on_cpu(generator: Any) -> bool:
-    return not isinstance(generator, torch.nn.Module) or all(p.device.type == "cpu" for p in generator.parameters())
+    tensors = (t for module in _modules(generator) for t in (*module.parameters(), *module.buffers()))
+    return all(tensor.device.type == "cpu" for tensor in tensors)
+
+
+def _modules(generator: Any) -> Iterator[torch.nn.Module]:
+    """Yield the networks of a generator, also of one that stands before another, with a judge."""
+    if isinstance(generator, torch.nn.Module):
+        yield generator
+    elif generator is not None:
+        for name in ("generator", "judge", "network"):
+            yield from _modules(getattr(generator, name, None))
 
 
 def _pil(array: np.ndarray, mode: str) -> Any:

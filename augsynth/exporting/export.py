@@ -17,7 +17,7 @@ from augsynth.errors import AugsynthError
 from augsynth.exporting.manifest import MANIFEST, Story, write_manifest
 from augsynth.exporting.writers import WRITERS, Sample, Writer, check_channels
 from augsynth.generators.filtering import Filtered, Judge
-from augsynth.generators.keyed import CHUNK
+from augsynth.generators.keyed import CHUNK, attributes_of
 from augsynth.quality.protocol import suggest
 from augsynth.verdict import checkpoint_of
 
@@ -78,7 +78,9 @@ def export(
         counts, draws = _write(source, writer, wanted, seed, epoch, attributes, options)
         writer.close()
         asked: dict[str, Any] = {"seed": seed, "epoch": epoch, "truncation": truncation, "keep": keep}
-        asked |= {} if judge is None else {"judge": checkpoint_of(getattr(judge, "network", judge))}
+        asked |= {"attributes": {name: _plain(value) for name, value in attributes.items()}} if attributes else {}
+        if isinstance(source, Filtered):
+            asked |= {"keep": source.keep, "judge": source.judge_hash()}
         write_manifest(partial, Story.of(generator, checkpoint_of(generator), asked, writer, counts, draws))
         _move(partial, target)
     except BaseException:
@@ -101,7 +103,7 @@ def _write(
     for start in range(0, len(labels), CHUNK):
         rows = range(start, min(start + CHUNK, len(labels)))
         some = labels[rows.start : rows.stop]
-        given = {"attributes": _sliced(attributes, rows, len(labels))} if attributes else {}
+        given = {"attributes": attributes_of(attributes, rows, len(labels))} if attributes else {}
         batch, tries = _drawn(source, some, seed, rows, epoch, {**options, **given})
         np.add.at(counts, some.numpy(), 1)
         np.add.at(draws, some.numpy(), tries)
@@ -122,13 +124,9 @@ def _levels(batch: Batch) -> np.ndarray:
     return (floats(batch.image).detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
 
-def _sliced(attributes: Mapping[str, Any], rows: range, total: int) -> dict[str, Any]:
-    """Return the rows' share of attributes that are given one per sample."""
-    many = (list, tuple, np.ndarray, torch.Tensor)
-    return {
-        name: value[rows.start : rows.stop] if isinstance(value, many) and len(value) == total else value
-        for name, value in attributes.items()
-    }
+def _plain(value: Any) -> Any:
+    """Return a number as it is; of many, one per sample, the table tells."""
+    return value if isinstance(value, (int, float, str)) else "see the table"
 
 
 def _filtered(generator: Generator, keep: float | None, judge: Judge | None) -> Generator:
@@ -140,18 +138,23 @@ def _filtered(generator: Generator, keep: float | None, judge: Judge | None) -> 
 def _labels(generator: Generator, per_class: int | None, labels: Sequence[int] | torch.Tensor | None) -> torch.Tensor:
     if (per_class is None) == (labels is None):
         raise ValueError("export: give per_class or labels, one of the two")
-    if labels is not None:
-        wanted = torch.as_tensor(labels)
-    else:
-        if isinstance(per_class, bool) or not isinstance(per_class, int) or per_class < 1:
-            raise ValueError(f"export: per_class={per_class!r} must be an integer of at least 1")
-        counts = getattr(generator, "class_counts", torch.ones(generator.num_classes))
-        wanted = torch.where(counts.cpu() > 0)[0].repeat_interleave(per_class)
-        if not len(wanted):
-            raise AugsynthError(f"this {type(generator).__name__} is not trained: call augsynth.generators.fit first")
+    if labels is None:
+        return labels_of_each(generator, per_class)
+    wanted = torch.as_tensor(labels)
     if wanted.ndim != 1 or not len(wanted):
         raise ValueError(f"export: labels must be (N,), of at least one sample, got {tuple(wanted.shape)}")
     return wanted.cpu()
+
+
+def labels_of_each(generator: Generator, per_class: Any, classes: Sequence[int] | None = None) -> torch.Tensor:
+    """Return `per_class` labels of each class; default those that the generator was trained on."""
+    if isinstance(per_class, bool) or not isinstance(per_class, int) or per_class < 1:
+        raise ValueError(f"export: per_class={per_class!r} must be an integer of at least 1")
+    counts = getattr(generator, "class_counts", torch.ones(generator.num_classes))
+    known = torch.where(counts.cpu() > 0)[0] if classes is None else torch.tensor(classes, dtype=torch.int64)
+    if not len(known):
+        raise AugsynthError(f"this {type(generator).__name__} is not trained: call augsynth.generators.fit first")
+    return known.repeat_interleave(per_class)
 
 
 def _names(generator: Generator, classes: Sequence[str] | None) -> list[str]:

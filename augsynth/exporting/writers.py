@@ -126,17 +126,19 @@ class Shards(Writer):
 
 
 class Arrays(Writer):
-    """One file samples.npz: image `(N, C, H, W)` uint8, label `(N,)` int64, class_names `(K,)`, synthetic `(N,)`."""
+    """One file samples.npz: image `(N, C, H, W)` uint8, label `(N,)` int64, and what made each."""
 
     kind = "npz"
 
     def __init__(self, folder: Path, classes: Sequence[str], count: int) -> None:
         super().__init__(folder, classes, count)
         self.images: list[np.ndarray] = []
+        self.provenance: list[str] = []
 
     def write(self, sample: Sample) -> str:
         """Keep the sample; all of them are written together, and have to fit in memory."""
         self.images.append(sample.image)
+        self.provenance.append("" if sample.provenance is None else sample.provenance.to_json())
         return "samples.npz"
 
     def close(self) -> None:
@@ -146,9 +148,10 @@ class Arrays(Writer):
             "label": np.array([row["label"] for row in self.rows], np.int64),
             "class_names": np.array(self.classes),
             "synthetic": np.ones(len(self.rows), bool),
+            "provenance": np.array(self.provenance),
             "source_type": np.array(SOURCE_TYPE),
         }
-        np.savez(self.folder / "samples.npz", allow_pickle=False, **arrays)  # type: ignore[arg-type, unused-ignore]
+        np.savez(self.folder / "samples.npz", **arrays)  # type: ignore[arg-type, unused-ignore]
         super().close()
 
 
@@ -164,8 +167,8 @@ def check_channels(kind: str, channels: int) -> None:
 def folder_names(classes: Sequence[str]) -> list[str]:
     """Return a folder's name for each class, so that their alphabetical order is that of the labels.
 
-    That is the order in which readers of such folders give out labels: where the names alone would give another one, or
-    not every name can be a folder's, each has its label in front.
+    Readers number the folders that they find in that order. Where the names alone would give another one, or not every
+    name can be a folder's, each has its label in front.
     """
     plain = [re.sub(r"[^\w .+-]", "_", name).strip(" .") for name in classes]
     if plain == list(classes) and all(plain) and plain == sorted(set(plain)):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from augsynth.generators.keyed import (
     check_truncation,
     checked_labels,
     checked_shape,
+    evaluating,
     keys_of,
     marked,
     versions,
@@ -80,7 +80,7 @@ class AdaptedGenerator(nn.Module):
         rng = keys_of(len(target), seed, index, epoch)
         check_truncation(truncation)
         noise = torch.from_numpy(truncation * rng.normal("latent", self.latent_dim)).to(device, torch.float32).to(dtype)
-        with _evaluating(self.module):
+        with evaluating(self.module):
             parts = zip(torch.split(noise, CHUNK), torch.split(target, CHUNK), strict=True)
             images = [self._made(*part) for part in parts if len(part[0])]
         image = torch.cat(images) if images else torch.zeros(0, *self.image_shape, device=device)
@@ -117,9 +117,10 @@ class AdaptedGenerator(nn.Module):
         """
         from augsynth.generators.checkpoint import CheckpointError, check_same, read
 
+        if not isinstance(self.module, nn.Module):
+            raise CheckpointError(f"{self.name} is a function: it has no weights to read")
         content = read(Path(path))
         check_same(content, self, self.config, Path(path))
-        assert isinstance(self.module, nn.Module)
         try:
             self.module.load_state_dict(content["state"])
         except RuntimeError as error:
@@ -186,20 +187,3 @@ def _checked_range(who: str, value_range: Sequence[float]) -> tuple[float, float
 def _name(module: Any) -> str:
     kind = type(module).__name__
     return kind if isinstance(module, nn.Module) else str(getattr(module, "__name__", kind))
-
-
-@contextmanager
-def _evaluating(module: Any) -> Iterator[None]:
-    """Put a module in eval mode, and give each of its parts its own mode back."""
-    if not isinstance(module, nn.Module):
-        yield
-        return
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        # By its own method first, which may do more than set the flags.
-        module.train(modes[0][1])
-        for part, mode in modes:
-            part.training = mode

@@ -123,6 +123,11 @@ def resume(generator: ImageGenerator, path: Path) -> dict[str, Any]:
     if "training" not in content:
         raise CheckpointError(f"{path} holds a generator without the state of its training; name another file")
     generator.load_state_dict(content["state"])
+    if "verdict" in content:
+        # It holds as long as the weights stay as they are.
+        record(generator, Verdict.from_dict(content["verdict"]))
+    if generator.classes is None and "classes" in content:
+        generator.classes = tuple(content["classes"])
     found: dict[str, Any] = content["training"]
     return found
 

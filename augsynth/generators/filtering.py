@@ -12,6 +12,7 @@ import torch
 
 from augsynth.batch import Batch
 from augsynth.errors import AugsynthError
+from augsynth.generators.keyed import attributes_of, evaluating
 from augsynth.generators.protocol import Generator
 from augsynth.rng import Rng
 from augsynth.verdict import checkpoint_of
@@ -69,9 +70,10 @@ class Filtered:
         for number in range(1, self.tries):
             if not len(open_rows):
                 break
-            again = self.generator.generate(
-                target[open_rows], _seed(seed, number), index=rows[open_rows].tolist(), epoch=epoch, **options
-            )
+            wanted = {**options, "index": rows[open_rows].tolist(), "epoch": epoch}
+            if wanted.get("attributes"):
+                wanted["attributes"] = attributes_of(options["attributes"], open_rows, len(target))
+            again = self.generator.generate(target[open_rows], _seed(seed, number), **wanted)
             found = _replaced(found, again, open_rows)
             draws[open_rows] += 1
             open_rows = open_rows[~self._passes(again)]
@@ -80,10 +82,15 @@ class Filtered:
         return found, draws
 
     def checkpoint_hash(self) -> str:
-        """Return the hash of generator, judge and threshold."""
-        judge = checkpoint_of(getattr(self.judge, "network", self.judge))
-        parts = (checkpoint_of(self.generator), judge, repr(self.keep))
+        """Return the hash of generator, judge and threshold; "" where one of the two has none."""
+        parts = (checkpoint_of(self.generator), self.judge_hash(), repr(self.keep))
+        if not all(parts):
+            return ""
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+
+    def judge_hash(self) -> str:
+        """Return the hash of the judge's weights; "" for a function."""
+        return checkpoint_of(getattr(self.judge, "network", self.judge))
 
     def save(self, path: str | Path) -> None:
         """Write the generator behind the judge, without the judge."""
@@ -92,7 +99,7 @@ class Filtered:
     def _passes(self, batch: Batch) -> np.ndarray:
         if not len(batch):
             return np.ones(0, bool)
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(self.judge):
             logits = self.judge(batch.image)
         expected = (len(batch), self.num_classes)
         if tuple(logits.shape) != expected:

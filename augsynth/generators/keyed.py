@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from augsynth.batch import Batch
 from augsynth.provenance import Provenance
@@ -85,3 +87,29 @@ def marked(
 def versions(tensors: Iterable[torch.Tensor]) -> tuple[tuple[int, int], ...]:
     """Return what changes when a tensor is replaced or written to, other than through its `.data`."""
     return tuple((id(tensor), tensor._version) for tensor in tensors)
+
+
+def attributes_of(attributes: Mapping[str, Any], rows: Sequence[int] | np.ndarray, total: int) -> dict[str, Any]:
+    """Return the rows' share of those attributes that are given one per sample, of `total`."""
+    many = (list, tuple, np.ndarray, torch.Tensor)
+    return {
+        name: [value[row] for row in rows] if isinstance(value, many) and len(value) == total else value
+        for name, value in attributes.items()
+    }
+
+
+@contextmanager
+def evaluating(module: Any) -> Iterator[None]:
+    """Put a module in eval mode, and give each of its parts its own mode back."""
+    if not isinstance(module, nn.Module):
+        yield
+        return
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        # By its own method first, which may do more than set the flags.
+        module.train(modes[0][1])
+        for part, mode in modes:
+            part.training = mode

@@ -24,8 +24,8 @@ class RefreshSynthetic(pl.Callback):
     """Make the synthetic samples of each epoch before it starts: in the main process, on the generator's device.
 
     dataset: from `blend`, `balance` or `SyntheticDataset`; by default the training data of the Trainer, wrapped or not,
-    in DataLoaders of any kind. Name it where a DataModule brings it and workers must never generate: Lightning starts
-    its workers before any hook that sees a DataModule's data. `augsynth.loader` does the same by itself.
+    in DataLoaders of any kind. Name it where a DataModule brings it: Lightning starts the first workers before a hook
+    sees that data, and they would make their first batches themselves. `augsynth.loader` does the same by itself.
     Raises: TypeError where no training data is synthetic.
     """
 
@@ -35,27 +35,24 @@ class RefreshSynthetic(pl.Callback):
             raise TypeError(_nothing([dataset]))
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Let workers that start early wait for the first epoch's samples."""
+        """Make the first epoch's samples before Lightning starts its workers."""
         if stage == "fit":
-            for dataset, _ in self._found(trainer):
-                dataset.promise()
+            self._refresh(trainer)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Make the samples of the epoch in which a training goes on."""
+        if not self._refresh(trainer):
+            raise TypeError(_nothing(_datasets(trainer)))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Make the samples of the epoch that starts."""
+        self._refresh(trainer)
+
+    def _refresh(self, trainer: pl.Trainer) -> bool:
         found = self._found(trainer)
-        if not found:
-            raise TypeError(_nothing(_datasets(trainer)))
         for dataset, rows in found:
             dataset.refresh(int(trainer.current_epoch), rows)
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Promise nothing any more."""
-        for dataset, _ in self._found(trainer):
-            dataset.promise(False)
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Promise nothing any more when training fails, for Lightning calls no teardown then."""
-        self.teardown(trainer, pl_module, "fit")
+        return bool(found)
 
     def _found(self, trainer: pl.Trainer) -> list[Any]:
         datasets = _datasets(trainer) if self.dataset is None else [self.dataset]

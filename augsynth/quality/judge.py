@@ -11,7 +11,7 @@ import torch
 from augsynth.data.reading import floats, read
 from augsynth.pipeline import Pipeline
 from augsynth.quality.features import FeatureNet, classifier, normalization
-from augsynth.quality.samples import Labelled
+from augsynth.quality.samples import Labelled, derive
 from augsynth.quality.training import forward
 from augsynth.quality.utility import choose_device
 
@@ -35,13 +35,16 @@ def judge(generator: Generator, train: Any, *, steps: int = 400, seed: int = 0, 
     """Train a small classifier on the real samples `train`, with the generator's labels and image shape.
 
     train: a map-style dataset of labelled images, or (images `(N, C, H, W)`, labels `(N,)`). steps: of 64 images.
-    Give it to `augsynth.generators.Filtered`. Raises: ValueError or TypeError for a sample that does not fit.
+    Give it to `augsynth.generators.Filtered`. It is another network than the one that `evaluate` judges by.
+    Raises: ValueError or TypeError for a sample that does not fit, and for classes of other names.
     """
+    ours, theirs = getattr(generator, "classes", None), getattr(train, "classes", None)
+    if ours is not None and theirs is not None and list(ours) != list(theirs):
+        raise ValueError(f"judge: the generator's classes are {', '.join(ours)}, those of the data {', '.join(theirs)}")
     images, labels = read(train, generator, who="judge")
     if images.dtype != torch.uint8:
         images = (floats(images) * 255).round().to(torch.uint8)
     prepare, real = normalization(images), Labelled(images, labels, np.arange(len(labels)))
-    network = classifier(
-        real, generator.num_classes, prepare, steps=steps, seed=seed, device=torch.device(choose_device(device))
-    )
+    place, own = torch.device(choose_device(device)), derive(seed, "judge")
+    network = classifier(real, generator.num_classes, prepare, steps=steps, seed=own, device=place)
     return Judge(network, prepare)
