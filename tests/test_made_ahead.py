@@ -164,7 +164,7 @@ class Net(pl.LightningModule):
         self.seen: list[list[int]] = []
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
-        if batch_idx == 0:
+        if batch_idx == 0 or not self.seen:
             self.seen.append([])
         self.seen[-1] += levels(batch)
         loss: torch.Tensor = self.layer(batch[0].flatten(1).float() / 255).square().mean()
