@@ -393,7 +393,7 @@ def test_the_network_of_the_device_learns_what_is_easy():
     images = torch.full((300, 3, 32, 32), 60, dtype=torch.uint8)
     images[torch.arange(300), labels] = 200
     device = torch.device("cpu")
-    network = cifar.learned((images, labels), 14, 0, 4, device)
+    network = cifar.learned((images, labels), 14, 0, 8, device)
     assert cifar.accuracy(network, (images, labels), device) > 0.9
 
 
