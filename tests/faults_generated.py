@@ -34,8 +34,8 @@ MUTANTS = [
     _fault(
         "the same noise at every try",
         "generators/filtering.py",
-        "target[open_rows], _seed(seed, number), index",
-        "target[open_rows], seed, index",
+        "target[open_rows], _seed(seed, number), **",
+        "target[open_rows], seed, **",
         "test_filtering.py::test_every_sample_is_of_its_label_and_those_that_pass_at_once_stay",
     ),
     _fault(

@@ -103,14 +103,20 @@ def load(path: str | Path, *, num_classes: int | None = None) -> ImageGenerator:
     try:
         generator: ImageGenerator = getattr(import_module(_CLASSES[content["class"]]), content["class"])(**config)
         generator.load_state_dict(content["state"])
-        generator.classes = tuple(content["classes"]) if "classes" in content else None
-        if "verdict" in content:
-            record(generator, Verdict.from_dict(content["verdict"]))
+        _recall(generator, content)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{source} was written by augsynth {content['version']} and does not fit {augsynth.__version__}: {error}"
         ) from error
     return generator.eval()
+
+
+def _recall(generator: ImageGenerator, content: Mapping[str, Any]) -> None:
+    """Give a generator the names of its classes, unless it has some, and its verdict, which speaks of these weights."""
+    if generator.classes is None and "classes" in content:
+        generator.classes = tuple(content["classes"])
+    if "verdict" in content:
+        record(generator, Verdict.from_dict(content["verdict"]))
 
 
 def resume(generator: ImageGenerator, path: Path) -> dict[str, Any]:
@@ -123,11 +129,7 @@ def resume(generator: ImageGenerator, path: Path) -> dict[str, Any]:
     if "training" not in content:
         raise CheckpointError(f"{path} holds a generator without the state of its training; name another file")
     generator.load_state_dict(content["state"])
-    if "verdict" in content:
-        # It holds as long as the weights stay as they are.
-        record(generator, Verdict.from_dict(content["verdict"]))
-    if generator.classes is None and "classes" in content:
-        generator.classes = tuple(content["classes"])
+    _recall(generator, content)
     found: dict[str, Any] = content["training"]
     return found
 
