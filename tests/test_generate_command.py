@@ -17,7 +17,7 @@ from augsynth.generators import LatentSMOTE, load
 from augsynth.generators.checkpoint import save, training_of
 from augsynth.verdict import Verdict, record
 
-SMALL = ("data=folder", "data.root=pets", "data.image_size=12", "+generator.model.width=4", "max_images=240")
+SMALL = ("data=folder", "data.root=pets", "data.image_size=12", "+generator.model.width=8", "max_images=240")
 Call = Callable[..., tuple[int, str, str]]
 
 
@@ -41,21 +41,22 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 def test_from_a_folder_of_images_to_synthetic_ones_without_code(call: Call, tmp_path: Path) -> None:
-    code, out, err = call("train-generator", *SMALL, "checkpoint=pets.ckpt", "hydra.run.dir=here")
+    code, out, err = call("train-generator", *SMALL, "max_images=4000", "checkpoint=pets.ckpt", "hydra.run.dir=here")
     assert (code, out.splitlines()[-1]) == (0, "pets.ckpt")
     assert "augsynth evaluate checkpoint=pets.ckpt" in out
-    assert "240 of 240 images" in err
+    assert "4,000 of 4,000 images" in err
     assert "images/s" in err
-    assert [p.name for p in sorted((tmp_path / "here" / "preview").iterdir())][-1] == "000000240.png"
+    assert [p.name for p in sorted((tmp_path / "here" / "preview").iterdir())][-1] == "000004000.png"
     code, out, err = call("generate", "checkpoint=pets.ckpt", "per_class=3", "out=made")
     assert (code, out, err) == (0, "6 samples of 2 classes\nmade\n", "")
     assert sorted(p.name for p in (tmp_path / "made").iterdir()) == ["cat", "dog", "manifest.json", "samples.csv"]
     made = ag.provenance_of(tmp_path / "made" / "dog" / "5.png")
     assert made is not None
     assert (made.label, made.checkpoint) == (1, load("pets.ckpt").checkpoint_hash())
-    with Image.open(tmp_path / "made" / "dog" / "5.png") as picture:
-        red, _, blue = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))  # type: ignore[misc]
-    assert red > blue
+    for name, number, redder in (("cat", 0, False), ("dog", 5, True)):
+        with Image.open(tmp_path / "made" / name / f"{number}.png") as picture:
+            red, _, blue = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))  # type: ignore[misc]
+        assert (red > blue) is redder
 
 
 def test_the_same_command_goes_on_where_it_was_stopped(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +96,7 @@ def test_a_training_goes_on_with_more_images_than_at_first(call: Call) -> None:
 
 
 def test_chosen_classes_forms_and_a_judge(call: Call, tmp_path: Path) -> None:
-    assert call("train-generator", *SMALL, "max_images=2000", "checkpoint=pets.ckpt", "preview=false")[0] == 0
+    assert call("train-generator", *SMALL, "max_images=4000", "checkpoint=pets.ckpt", "preview=false")[0] == 0
     data = ("data=folder", "data.root=pets", "data.image_size=12")
     code, out, _ = call(
         "generate", "checkpoint=pets.ckpt", "classes=[dog]", "per_class=4", "format=npz", "out=dogs", "keep=0.4", *data

@@ -14,6 +14,7 @@ from augsynth.quality.features import FeatureNet, classifier, normalization
 from augsynth.quality.samples import Labelled, derive
 from augsynth.quality.training import forward
 from augsynth.quality.utility import choose_device
+from augsynth.threads import threads_for
 
 if TYPE_CHECKING:
     from augsynth.generators.protocol import Generator
@@ -46,5 +47,6 @@ def judge(generator: Generator, train: Any, *, steps: int = 400, seed: int = 0, 
         images = (floats(images) * 255).round().to(torch.uint8)
     prepare, real = normalization(images), Labelled(images, labels, np.arange(len(labels)))
     place, own = torch.device(choose_device(device)), derive(seed, "judge")
-    network = classifier(real, generator.num_classes, prepare, steps=steps, seed=own, device=place)
+    with threads_for(generator.image_shape):
+        network = classifier(real, generator.num_classes, prepare, steps=steps, seed=own, device=place)
     return Judge(network, prepare)
