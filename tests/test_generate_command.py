@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -95,7 +96,13 @@ def test_a_training_goes_on_with_more_images_than_at_first(call: Call) -> None:
     assert "is the checkpoint of a training with other data" in err
 
 
-def test_chosen_classes_forms_and_a_judge(call: Call, tmp_path: Path) -> None:
+def test_chosen_classes_forms_and_a_judge(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def redder(generator: Any, data: Any, **options: Any) -> Any:
+        """Stand in for a classifier: a dozen even colours are too little to train one on."""
+        assert (len(data), data.classes) == (32, ("cat", "dog"))
+        return lambda images: 50 * torch.stack([images[:, 2], images[:, 0]], 1).mean((2, 3))
+
+    monkeypatch.setattr("augsynth.generating.judge", redder)
     assert call("train-generator", *SMALL, "max_images=4000", "checkpoint=pets.ckpt", "preview=false")[0] == 0
     data = ("data=folder", "data.root=pets", "data.image_size=12")
     code, out, _ = call(
