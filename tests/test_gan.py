@@ -67,7 +67,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     fit(small(), data(), max_images=32, checkpoint=path)
     with pytest.raises(CheckpointError, match="another seed"):
         fit(small(), data(), max_images=32, checkpoint=path, seed=1)
-    with pytest.raises(CheckpointError, match="another data"):
+    with pytest.raises(CheckpointError, match="other data"):
         fit(small(), data(66), max_images=32, checkpoint=path)
     with pytest.raises(CheckpointError, match=r"width=8 \(now 16\)"):
         fit(small(width=16), data(), max_images=32, checkpoint=path)
