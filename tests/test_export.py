@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import sys
 import tarfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,17 @@ NAMES = ["bird", "cat", "dog"]
 @pytest.fixture(scope="module")
 def smote() -> ConditionalVAE:
     return trained()
+
+
+@pytest.fixture
+def mlcroissant(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    import absl.logging
+    import mlcroissant as module
+
+    # absl's handler closes the stream that it was made with, pytest's own, when Hydra sets up logging in a later test.
+    absl.logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
+    monkeypatch.setattr(logging.getLogger("absl"), "level", logging.ERROR)
+    return module
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -128,11 +141,8 @@ def test_arrays_say_what_made_each_sample(smote: ConditionalVAE, tmp_path: Path)
 @RDFLIB
 @pytest.mark.parametrize("format", list(WRITERS))
 def test_the_manifest_is_valid_croissant_and_its_records_can_be_read(
-    smote: ConditionalVAE, tmp_path: Path, format: str, monkeypatch: pytest.MonkeyPatch
+    smote: ConditionalVAE, tmp_path: Path, format: str, mlcroissant: ModuleType
 ) -> None:
-    import mlcroissant
-
-    monkeypatch.setattr(logging.getLogger("absl"), "level", logging.ERROR)
     record(smote, Verdict(True, (), smote.checkpoint_hash()))
     ag.export(smote, tmp_path / "out", per_class=2, format=format, classes=NAMES, seed=4)
     data = mlcroissant.Dataset(jsonld=str(tmp_path / "out" / "manifest.json"))
@@ -149,9 +159,9 @@ def test_the_manifest_is_valid_croissant_and_its_records_can_be_read(
 
 
 @RDFLIB
-def test_a_manifest_with_another_hash_is_seen_to_be_wrong(smote: ConditionalVAE, tmp_path: Path) -> None:
-    import mlcroissant
-
+def test_a_manifest_with_another_hash_is_seen_to_be_wrong(
+    smote: ConditionalVAE, tmp_path: Path, mlcroissant: ModuleType
+) -> None:
     ag.export(smote, tmp_path / "out", per_class=2)
     (tmp_path / "out" / "samples.csv").write_text("file,label\nx,1\n")
     data = mlcroissant.Dataset(jsonld=str(tmp_path / "out" / "manifest.json"))
