@@ -319,6 +319,16 @@ def test_other_weights_make_other_samples_and_a_copy_shares_none() -> None:
     assert painter.calls == [12]
 
 
+def test_another_seed_makes_other_samples() -> None:
+    painter = Painter()
+    mixed = blended(painter)
+    mixed.refresh(0)
+    mixed.generated.seed = 9
+    painter.calls.clear()
+    mixed.refresh(0)
+    assert painter.calls == [12]
+
+
 def test_labels_are_integers() -> None:
     with pytest.raises(TypeError, match=r"labels must be integers \(N,\), got torch.float"):
         ag.SyntheticDataset(Painter(), [0.7, 1.2])  # type: ignore[list-item]

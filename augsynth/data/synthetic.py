@@ -65,7 +65,7 @@ class SyntheticDataset(Dataset[Any]):
         self.labels = torch.as_tensor(labels, dtype=torch.int64)
         self.template = Template.default() if like is None else Template.of(like)
         self._check()
-        self._made_by = checkpoint_of(generator)
+        self._made_by = checkpoint_of(generator), seed
         self._pool = self._new_pool()
 
     @property
@@ -176,8 +176,8 @@ class SyntheticDataset(Dataset[Any]):
         return Pool(self.cache, key, len(self), tuple(self.generator.image_shape), dtype)
 
     def _forget_others(self) -> None:
-        """Forget what a generator with other weights has made."""
-        made_by = checkpoint_of(self.generator)
+        """Forget what was made by other weights, or under another seed."""
+        made_by = checkpoint_of(self.generator), self.seed
         if made_by != self._made_by:
             self._made_by = made_by
             if self.cache == MEMORY:
