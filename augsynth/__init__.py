@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from augsynth.adapters.albumentations import from_albumentations
     from augsynth.adapters.nlpaug import from_nlpaug
     from augsynth.adapters.torchvision import from_torchvision
+    from augsynth.data.collate import collate
     from augsynth.data.datasets import FolderDataset
     from augsynth.data.sampler import KeyedSampler, loader
     from augsynth.data.synthetic import SyntheticDataset, balance, blend
     from augsynth.data.texts import CsvDataset
-    from augsynth.data.wrap import AugmentedDataset, collate, wrap
+    from augsynth.data.wrap import AugmentedDataset, wrap
     from augsynth.exporting.export import export
     from augsynth.exporting.png import provenance_of
     from augsynth.lightning import callbacks
@@ -73,7 +74,7 @@ _LAZY = {
     "Views": "augsynth.views",
     "balance": "augsynth.data.synthetic",
     "blend": "augsynth.data.synthetic",
-    "collate": "augsynth.data.wrap",
+    "collate": "augsynth.data.collate",
     "export": "augsynth.exporting.export",
     "from_albumentations": "augsynth.adapters.albumentations",
     "from_nlpaug": "augsynth.adapters.nlpaug",

@@ -19,7 +19,7 @@ _ROLES = {
     "keypoints": "keypoints",
 }
 _NAMES = (*_ROLES, "labels", "label", "text", "spans", "words", "tags")
-_PLAIN = (int, float, str, bool, type(None))
+PLAIN = (int, float, str, bool, type(None))
 INSTANCES = "masks"  # the key under which detection models have one mask per box
 LABEL_KEYS = ("labels", "area", "iscrowd")
 Place = tuple[tuple[Any, ...], bool]
@@ -135,19 +135,19 @@ def find_entries(
     """
     found: list[Entry] = []
     for holder, (sample, path) in enumerate(zip(samples, paths, strict=True)):
-        if path is not None and not (rules.keys is None and _is_bare(sample, path)):
+        if path is not None and not (rules.keys is None and is_bare(sample, path)):
             walk = _Walk(rules, index, holder, path, count)
             walk.check_keys(sample)
             found += walk.entries(sample, (), holder if count is None else None)
     return found
 
 
-def _is_bare(sample: Any, path: Path) -> bool:
+def is_bare(sample: Any, path: Path) -> bool:
     """Tell at a glance that an image has nothing but numbers and strings beside it, as most have."""
     if type(sample) is tuple:
-        return all(type(value) in _PLAIN or position == path for position, value in enumerate(sample))
+        return all(type(value) in PLAIN or position == path for position, value in enumerate(sample))
     if type(sample) is dict:
-        return all(name == path or (type(value) in _PLAIN and name not in _ROLES) for name, value in sample.items())
+        return all(name == path or (type(value) in PLAIN and name not in _ROLES) for name, value in sample.items())
     return False
 
 
@@ -207,7 +207,7 @@ class _Walk:
             yield Entry(f"{self._where(row)}: {label}", self.holder, path, role, row, part, batched=True)
 
     def _inside(self, value: Any, path: tuple[Any, ...], owner: int | None) -> Iterator[Entry]:
-        if type(value) in (list, tuple) and all(type(part) in _PLAIN for part in value):
+        if type(value) in (list, tuple) and all(type(part) in PLAIN for part in value):
             return  # of which there may be many
         listed = owner is None and not isinstance(value, Mapping) and len(value) == self.count
         if listed and all(isinstance(part, Mapping) for part in value):
