@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 class Passing:
     """Reads, and sets, on `self.dataset` what the wrapper does not have itself.
 
-    Setting matters in a worker: a user's `worker_init_fn` opens files or deals out ranges on the dataset it finds there,
-    and the dataset below would never know.
+    Setting matters in a worker: a user's `worker_init_fn` opens files or deals out ranges on the dataset that it finds
+    there, and the dataset below would never know.
     """
 
     own: ClassVar[frozenset[str]] = frozenset({"dataset"})

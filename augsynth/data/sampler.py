@@ -65,8 +65,8 @@ class KeyedSampler(DistributedSampler[Any]):
         return self._shared()[1]
 
     def _shared(self) -> tuple[int, int]:
-        if isinstance(self.order, DistributedSampler):
-            return 1, 0  # the user's sampler has dealt the samples out already
+        if hasattr(self.order, "rank") and (hasattr(self.order, "num_replicas") or hasattr(self.order, "world_size")):
+            return 1, 0  # the user's sampler, a DistributedSampler or one like it, has dealt the samples out already
         if self._share is not None:
             return self._share
         if distributed.is_available() and distributed.is_initialized():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from importlib import import_module
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,9 @@ from augsynth.batch import Path
 from augsynth.data import slots
 from augsynth.data.augmenting import Augmenter, fail, reason, rng_of
 from augsynth.data.collate import SampleList, collate, names_of
+from augsynth.data.collator import AugmentingCollate
 from augsynth.data.passing import Passing
+from augsynth.data.stream import AugmentedIterable, SizedIterable
 from augsynth.errors import SampleError
 from augsynth.finding import PLAIN, Keys
 from augsynth.transforms.mix import BATCHES
@@ -111,21 +115,49 @@ def _not_an_index(index: slice | str) -> str:
     )
 
 
-def wrap(dataset: Any, pipeline: Pipeline, *, key: Path = None, keys: Keys | None = None) -> AugmentedDataset:
-    """Return `dataset` with its images augmented by `pipeline`, and masks, boxes and keypoints moved with them.
+def wrap(
+    data: Any,
+    pipeline: Pipeline,
+    *,
+    key: Path = None,
+    keys: Keys | None = None,
+    index_of: Callable[[Any], int | str] | str | int | None = None,
+) -> Any:
+    """Return `data` with its images and texts augmented by `pipeline`; masks, boxes and keypoints move along.
 
-    dataset: map-style (`__len__` and `__getitem__`); its samples are images, tuples, named tuples or dicts.
+    data: a dataset, map-style or iterable (torch's, Hugging Face's, WebDataset's), a DataLoader, a LightningDataModule
+    (its training data only), or a collate function. What comes back is of the same kind.
     key: position, field or dict key of the image, where a sample leaves it open. keys: what all entries are, such as
-    ("image", "mask") for pairs of two images; by default the pipeline's own.
-    Raises: TypeError for anything else, such as an IterableDataset or a DataLoader.
+    ("image", "mask") for pairs of two images; by default the pipeline's own. index_of: of streams, keys each sample by
+    (pipeline.seed, epoch, this): a function from sample to int or str, or an entry such as "__key__".
+    Raises: TypeError for anything else, naming what it is.
     """
-    if isinstance(dataset, (IterableDataset, DataLoader, Mapping, str, bytes)) or not (
-        hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
-    ):
-        hint = "; wrap the DataLoader's dataset instead" if isinstance(dataset, DataLoader) else ""
+    _check_pipeline(pipeline)
+    if isinstance(data, DataLoader):
+        from augsynth.data.rewrap import wrap_loader
+
+        again = partial(wrap, pipeline=pipeline, key=key, keys=keys, index_of=index_of)
+        return wrap_loader(data, again, pipeline, key, keys)
+    if any(cls.__name__ == "LightningDataModule" for cls in type(data).__mro__):
+        # The one place that reaches upward: the user has Lightning loaded already.
+        above = import_module("augsynth.lightning.datamodule")
+        return above.wrap_datamodule(data, pipeline, key=key, keys=keys, index_of=index_of)
+    if isinstance(data, IterableDataset):
+        sized = SizedIterable if hasattr(type(data), "__len__") else AugmentedIterable
+        return sized(data, pipeline, key, keys, index_of)
+    if index_of is not None:
         raise TypeError(
-            f"wrap: map-style datasets are supported (with __len__ and __getitem__), got {type(dataset).__name__}{hint}"
+            f"wrap: index_of= is for streams, got {type(data).__name__}; samples of map-style datasets are keyed by "
+            "their index: load them with ag.loader, or wrap the DataLoader"
         )
+    if _is_map_style(data):
+        return AugmentedDataset(data, pipeline, key, keys)
+    if callable(data) and not isinstance(data, (type, torch.nn.Module)) and not hasattr(data, "images"):
+        return AugmentingCollate(data, pipeline, key, keys)
+    raise TypeError(_cannot_wrap(data))
+
+
+def _check_pipeline(pipeline: Any) -> None:
     if not (hasattr(pipeline, "images") and hasattr(pipeline, "seed")):
         raise TypeError(f"wrap: the second argument must be an augsynth.Pipeline, got {type(pipeline).__name__}")
     if getattr(pipeline, "token_plan", None) is not None:
@@ -133,4 +165,24 @@ def wrap(dataset: Any, pipeline: Pipeline, *, key: Path = None, keys: Keys | Non
             "wrap: token ids are augmented by the batch; give the loader TokenCollator (augsynth.data.tokens) as its "
             "collate_fn, or the trainer AugmentOnDevice"
         )
-    return AugmentedDataset(dataset, pipeline, key, keys)
+
+
+def _is_map_style(data: Any) -> bool:
+    if isinstance(data, (Mapping, str, bytes, type)):
+        return False
+    return hasattr(data, "__getitem__") and hasattr(data, "__len__")
+
+
+def _cannot_wrap(data: Any) -> str:
+    kind = type(data).__name__
+    if isinstance(data, type):
+        return f"wrap: got the class {data.__name__}; give an object of it"
+    if isinstance(data, Mapping) and kind.endswith("DatasetDict"):
+        return (
+            f"wrap: got a {kind} with the splits {', '.join(map(repr, data))}; wrap the one to train on, such as "
+            f"wrap(dataset[{next(iter(data), 'train')!r}], pipeline)"
+        )
+    return (
+        f"wrap: cannot wrap {kind}; map-style datasets are supported (with __len__ and __getitem__), torch's "
+        "IterableDataset, DataLoader, LightningDataModule and collate functions"
+    )
