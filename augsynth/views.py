@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from augsynth.batch import Path, find_image, get_image, is_image, is_pil, set_image
+from augsynth.columns import as_columns, rows_of_columns
 from augsynth.data import parcel
 from augsynth.finding import Keys, Rules
 from augsynth.images import Form, from_tensor, split, to_array
@@ -76,6 +77,9 @@ class Views:
         """
         rules = self.rules if keys is None else replace(self.rules, keys=keys)
         key = rules.image if key is None else key
+        if (columns := rows_of_columns(data, key)) is not None:
+            given: dict[str, Any] = {"index": index, "epoch": epoch, "occurrence": occurrence}
+            return as_columns(data, self(columns, strength=strength, key=key, keys=keys, **given))
         listed = isinstance(data, list) and bool(data) and all(is_image(e) or _holds(e) for e in data)
         samples = data if listed else [data]
         paths = [find_image(sample, key) for sample in samples]
