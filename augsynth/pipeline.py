@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from augsynth.batch import Path, describe, find_image, get_image, is_image, set_image
+from augsynth.batch import Path, describe, find_image, get_image, is_dataclass, is_image, set_image
 from augsynth.columns import as_columns, rows_of_columns
 from augsynth.engines.output import Output
 from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
@@ -382,7 +382,7 @@ def _tensor(image: Any) -> bool:
 
 
 def _is_sample(entry: Any) -> bool:
-    return is_image(entry) or isinstance(entry, (tuple, Mapping))
+    return is_image(entry) or isinstance(entry, (tuple, Mapping)) or is_dataclass(entry)
 
 
 def _check_alike(forms: Sequence[Form]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from augsynth.batch import Path, find_image, get_image, is_image, is_pil, set_image
+from augsynth.batch import Path, find_image, get_image, is_dataclass, is_image, is_pil, set_image
 from augsynth.columns import as_columns, rows_of_columns
 from augsynth.data import parcel
 from augsynth.finding import Keys, Rules
@@ -241,7 +241,7 @@ def _seed_of(seed: int, name: str) -> int:
 
 
 def _holds(entry: Any) -> bool:
-    return isinstance(entry, (tuple, Mapping))
+    return isinstance(entry, (tuple, Mapping)) or is_dataclass(entry)
 
 
 def _alike(one: Views, other: Views) -> bool:

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from augsynth.batch import Path, find_image, get_image, is_image, is_pil, set_image
+from augsynth.batch import (
+    Path,
+    entries_of,
+    find_image,
+    get_image,
+    is_dataclass,
+    is_image,
+    is_pil,
+    set_image,
+    with_fields,
+)
 from augsynth.data import parcel
 from augsynth.finding import Place, Rules, get_entry, is_bare, places_of, put_entries
 
@@ -39,6 +49,8 @@ def collate(samples: Sequence[Any]) -> Any:
     Boxes and what goes with them are lists of one tensor per sample; masks and keypoints are stacked where they fit.
     Raises: ValueError naming sizes and samples where the images ended in different sizes.
     """
+    if len(samples) and is_dataclass(samples[0]):
+        return with_fields(samples[0], collate(_as_dicts(samples)))
     if isinstance(samples, SampleList):
         path, images, indices, places = samples.path, samples.images, samples.indices, samples.places
     else:
@@ -68,6 +80,15 @@ def _together(values: list[Any], apart: bool) -> Any:
     tensors = [torch.from_numpy(value) if isinstance(value, np.ndarray) else value for value in arrays]
     alike = len({tuple(getattr(tensor, "shape", (0,))) for tensor in tensors}) == 1
     return tensors if apart or not alike else parcel.collate(tensors)
+
+
+def _as_dicts(samples: Sequence[Any]) -> list[Any]:
+    """Return objects of dataclasses as dicts, which can be collated."""
+    rows = [dict(entries_of(sample)) for sample in samples]
+    if not isinstance(samples, SampleList):
+        return rows
+    path = list(rows[0])[samples.path] if isinstance(samples.path, int) else samples.path
+    return SampleList(rows, path, samples.images, samples.indices, samples.places)
 
 
 def _path_of(sample: Any) -> Path:

@@ -98,6 +98,8 @@ class AugmentedDataset(Passing, Dataset[Any]):
 def _are_ready(samples: list[Any]) -> bool:
     """Tell that a pipeline that does nothing may hand samples on: tensors with nothing but numbers and strings."""
     first = type(samples[0])
+    if first not in (torch.Tensor, tuple, dict):
+        return False
     if first is dict:
         samples = [list(sample.values()) for sample in samples]
     kinds = set(map(type, samples if first is torch.Tensor else chain.from_iterable(samples)))
