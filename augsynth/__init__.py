@@ -21,19 +21,23 @@ if TYPE_CHECKING:
     from augsynth.data.collate import collate
     from augsynth.data.datasets import FolderDataset
     from augsynth.data.sampler import KeyedSampler, loader
+    from augsynth.data.stream import AugmentedIterable
     from augsynth.data.synthetic import SyntheticDataset, balance, blend
     from augsynth.data.texts import CsvDataset
     from augsynth.data.wrap import AugmentedDataset, wrap
     from augsynth.exporting.export import export
     from augsynth.exporting.png import provenance_of
     from augsynth.lightning import callbacks
+    from augsynth.lightning.datamodule import AugmentedDataModule
     from augsynth.pipeline import Pipeline
     from augsynth.views import Views
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AugmentedDataModule",
     "AugmentedDataset",
+    "AugmentedIterable",
     "AugsynthError",
     "Batch",
     "CsvDataset",
@@ -65,7 +69,9 @@ __all__ = [
 
 # Public name -> the module that defines it.
 _LAZY = {
+    "AugmentedDataModule": "augsynth.lightning.datamodule",
     "AugmentedDataset": "augsynth.data.wrap",
+    "AugmentedIterable": "augsynth.data.stream",
     "CsvDataset": "augsynth.data.texts",
     "FolderDataset": "augsynth.data.datasets",
     "KeyedSampler": "augsynth.data.sampler",
