@@ -107,6 +107,13 @@ def test_how_many_are_augmented_together_changes_nothing() -> None:
     assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(*seen, strict=True))
 
 
+def test_two_passes_at_the_same_time_do_not_disturb_each_other() -> None:
+    stream = ag.wrap(Stream(end=5), PIPELINE, index_of="label")
+    first, second = iter(stream), iter(stream)
+    pairs = list(zip(first, second, strict=True))
+    assert check([a for a, _ in pairs], 0) == check([b for _, b in pairs], 1) == list(range(5))
+
+
 @pytest.mark.parametrize("by", ["label", "name"])
 def test_an_entry_keys_each_sample_whatever_the_workers(by: str) -> None:
     for workers in (0, 2):

@@ -66,19 +66,21 @@ class AugmentedIterable(Passing, IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         state, self.resumed = self.resumed, None
-        if self.epochs is None:
-            # One draw from torch's generator is the epoch: never the same pass twice by accident.
-            self.position = _start(fresh_seed() if state is None else state["epoch"])
-        else:
-            self.position = _start(self.epochs.begin(None if state is None else state["epoch"]))
-        if state is not None and state["base"] is not None:
-            self.dataset.load_state_dict(state["base"])
+        self.position = _start(self._begin(None)) if state is None else dict(state)
+        if state is not None and state["dataset"] is not None:
+            self.dataset.load_state_dict(state["dataset"])
         source = iter(self.dataset)
-        if state is None:
-            return self._pass(source, 0)
-        self.position = dict(state)
-        _go_on(source, state)
-        return self._pass(source, state["offset"])
+        if state is not None:
+            self._begin(state["epoch"])
+            _go_on(source, state)
+        return self._pass(source, self.position)
+
+    def _begin(self, epoch: int | None) -> int:
+        """Return the epoch of the pass that begins now; `epoch` where one goes on."""
+        if self.epochs is not None:
+            return self.epochs.begin(epoch)
+        # One draw from torch's generator is the epoch: never the same pass twice by accident.
+        return fresh_seed() if epoch is None else epoch
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position behind the last sample of the pass that this process makes, for StatefulDataLoader."""
@@ -89,54 +91,57 @@ class AugmentedIterable(Passing, IterableDataset[Any]):
         self.resumed = dict(state)
         self.position = dict(state)
 
-    def _pass(self, source: Iterator[Any], done: int) -> Iterator[Any]:
-        """Yield the rest of the stream; of the first chunk, `done` samples have been delivered already."""
+    def _pass(self, source: Iterator[Any], position: dict[str, Any]) -> Iterator[Any]:
+        """Yield the rest of the stream, and note before each sample where its successor begins."""
         while True:
-            position = self.position
-            first = position["count"] - done
-            position.update(_state_of(self.dataset, source))
-            samples, error = _read(source, self.chunk)
-            for offset, sample in enumerate(self._augmented(samples, first)[done:], done + 1):
-                position.update(count=first + offset, offset=offset)
+            first = position["count"]
+            samples, error = _read(source, self.chunk if first else 1)
+            if not first and error is None:
+                # A dataset may say where it stands no sooner than it has been asked for something.
+                position.update(_state_of(self.dataset, source), at=1)
+                more, error = _read(source, self.chunk - 1)
+                samples += more
+            for count, sample in enumerate(self._augmented(samples, first, position["epoch"]), first + 1):
+                position["count"] = count
+                if count == first + len(samples):
+                    position.update(_state_of(self.dataset, source), at=count)
                 yield sample
-            done = 0
             if error is not None:
-                raise SampleError(
-                    f"sample {first + len(samples)} of the stream could not be read: {reason(error)}"
-                ) from error
+                number = first + len(samples)
+                raise SampleError(f"sample {number} of the stream could not be read: {reason(error)}") from error
             if len(samples) < self.chunk:
                 return
 
-    def _augmented(self, samples: list[Any], first: int) -> list[Any]:
+    def _augmented(self, samples: list[Any], first: int, epoch: int) -> list[Any]:
         """Augment samples, number `first` and on of this pass: together where they are alike, else one by one."""
         numbers = list(range(first, first + len(samples)))
         if len(samples) > 1 and not mixes_batches(self.pipeline) and _are_alike(samples) and not self._rows(samples[0]):
             try:
-                return list(self._together(samples, numbers))
+                return list(self._together(samples, numbers, epoch))
             except Exception:
                 pass  # images of different types, say, cannot be augmented together; alone, an error names its sample
-        return [self._alone(sample, number) for sample, number in zip(samples, numbers, strict=True)]
+        return [self._alone(sample, number, epoch) for sample, number in zip(samples, numbers, strict=True)]
 
-    def _together(self, samples: list[Any], numbers: list[int]) -> list[Any]:
+    def _together(self, samples: list[Any], numbers: list[int], epoch: int) -> list[Any]:
         named = self.index_of is not None
         names = [find_name(sample, self.index_of) for sample in samples] if self.index_of is not None else numbers
         words = np.array([words_of(name) for name in names], np.int64)
-        rng = Rng.of(self.pipeline.seed, words[:, 0], self.position["epoch"], words[:, 1])
+        rng = Rng.of(self.pipeline.seed, words[:, 0], epoch, words[:, 1])
         augment = Augmenter(self.pipeline, self.key, self.keys)
         return augment(samples, rng, names if named else numbers, slots.lending)
 
-    def _alone(self, sample: Any, number: int) -> Any:
+    def _alone(self, sample: Any, number: int, epoch: int) -> Any:
         rows = self._rows(sample)
         if rows is None:
             if mixes := mixes_batches(self.pipeline):
                 raise TypeError(f"{mixes} mixes a batch, and a stream has single samples: {BATCHES}")
-            return self._together([sample], [number])[0]
+            return self._together([sample], [number], epoch)[0]
         if self.index_of is not None:
             raise TypeError(
                 f"wrap: item {number} of {type(self.dataset).__name__} is a batch, and index_of= is for single "
                 "samples; wrap the stream before it is batched"
             )
-        keyed = {"index": [number] * rows, "epoch": self.position["epoch"], "occurrence": list(range(rows))}
+        keyed = {"index": [number] * rows, "epoch": epoch, "occurrence": list(range(rows))}
         return self.pipeline(sample, key=self.key, keys=self.keys, **keyed)
 
     def _rows(self, sample: Any) -> int | None:
@@ -161,24 +166,27 @@ def mixes_batches(pipeline: Any) -> str:
 
 
 def _start(epoch: int) -> dict[str, Any]:
-    """Return the position before the first sample. offset: in the chunk; base, iterator: states at its beginning."""
-    return {"epoch": epoch, "count": 0, "offset": 0, "base": None, "iterator": None}
+    """Return the position before the first sample.
+
+    count: samples delivered. dataset, iterator: the state of whichever has one, behind `at` samples.
+    """
+    return {"epoch": epoch, "count": 0, "at": 0, "dataset": None, "iterator": None}
 
 
 def _state_of(dataset: Any, source: Any) -> dict[str, Any]:
-    """Return the state of the user's dataset or iterator, whichever has one; copied, because it is kept for a while."""
+    """Return the state of the user's dataset or iterator; copied, because it is kept for a while."""
     if _is_stateful(source):
         return {"iterator": copy.deepcopy(source.state_dict())}
-    return {"base": copy.deepcopy(dataset.state_dict())} if _is_stateful(dataset) else {}
+    return {"dataset": copy.deepcopy(dataset.state_dict())} if _is_stateful(dataset) else {}
 
 
 def _go_on(source: Any, state: dict[str, Any]) -> None:
-    """Bring the user's iterator to the beginning of the chunk that `state` stands in."""
+    """Bring the user's iterator behind the last sample that was delivered."""
+    known = state["at"] if (state["dataset"], state["iterator"]) != (None, None) else 0
     if state["iterator"] is not None:
         source.load_state_dict(state["iterator"])
-    elif state["base"] is None:
-        for _ in islice(source, state["count"] - state["offset"]):
-            pass
+    for _ in islice(source, state["count"] - known):
+        pass
 
 
 def _is_stateful(holder: Any) -> bool:
