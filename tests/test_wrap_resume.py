@@ -174,8 +174,7 @@ def test_a_stop_changes_nothing_with_two_workers(name: str) -> None:
     assert sorted(i for _, labels in whole for i in labels) == list(range(SIZE))
 
 
-@pytest.mark.parametrize("context", ["spawn", "forkserver"])
-@pytest.mark.parametrize("name", ["map", "keyed"])
+@pytest.mark.parametrize(("name", "context"), [("map", "forkserver"), ("keyed", "spawn")])
 def test_a_stop_changes_nothing_with_workers_that_do_not_fork(name: str, context: str) -> None:
     whole = epochs(MAKES[name](num_workers=2), 1)[0]
     seen, state = stopped(MAKES[name], 3, num_workers=2)
