@@ -154,7 +154,7 @@ def wrap(
         )
     if _is_map_style(data):
         return AugmentedDataset(data, pipeline, key, keys)
-    if callable(data) and not isinstance(data, (type, torch.nn.Module)) and not hasattr(data, "images"):
+    if data is list or data is tuple or (callable(data) and not isinstance(data, (type, torch.nn.Module))):
         return AugmentingCollate(data, pipeline, key, keys)
     raise TypeError(_cannot_wrap(data))
 
