@@ -1,4 +1,4 @@
-"""Detection: torchvision's Faster R-CNN takes a list of images and of targets; boxes and labels move with the pixels."""
+"""Detection: lists of images and targets for torchvision's Faster R-CNN; boxes and labels move with the pixels."""
 
 import torch
 from torch.utils.data import DataLoader, Dataset
