@@ -54,7 +54,8 @@ def test_a_detector_takes_boxes_in_any_number(tmp_path: Path) -> None:
     assert "boxes [0, 1, 2, 3] loss finite True" in run("detection.py", tmp_path)
 
 
-def test_two_processes_see_together_what_one_sees(tmp_path: Path) -> None:
-    alone, together = (run("ddp.py", tmp_path, processes).splitlines() for processes in ("1", "2"))
-    assert [line for line in alone if line.startswith("seen")] == [line for line in together if line.startswith("seen")]
+@pytest.mark.parametrize("program", ["ddp.py", "ddp_synthetic.py"])
+def test_two_processes_see_together_what_one_sees(program: str, tmp_path: Path) -> None:
+    alone, together = (re.findall("^seen.*$", run(program, tmp_path, n), re.MULTILINE) for n in ("1", "2"))
+    assert alone == together
     assert len(set(alone)) == 2
