@@ -24,8 +24,7 @@ class Watched(pl.LightningModule):
     def on_train_epoch_end(self):
         seen = self.all_gather(torch.cat(self.seen)).flatten().sort().values
         if self.trainer.is_global_zero:
-            print("seen", len(seen), seen.unique().tolist(), flush=True)
-        self.seen.clear()
+            print("seen so far", len(seen), seen.unique().tolist(), flush=True)
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), 0.01)
