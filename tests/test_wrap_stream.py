@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import pickle
 from collections.abc import Iterator
@@ -278,6 +279,33 @@ def test_texts_in_a_stream_are_edited_by_their_keys() -> None:
     for text, i in ag.wrap(Texts(), WORDS, index_of=1):
         assert text == WORDS(f"some words of sentence {i}", index=i)
         assert text != f"some words of sentence {i}"
+
+
+@pytest.mark.parametrize("at", [1, 5, 16, SIZE])
+def test_a_stream_without_a_state_goes_on_behind_the_last_sample(at: int) -> None:
+    torch.manual_seed(1)
+    whole = list(ag.wrap(Stream(), PIPELINE))
+    torch.manual_seed(1)
+    stream = ag.wrap(Stream(), PIPELINE)
+    seen = list(itertools.islice(stream, at))
+    again = ag.wrap(Stream(), PIPELINE)
+    again.load_state_dict(stream.state_dict())
+    seen += list(again)
+    assert [sample["label"] for sample in seen] == list(range(SIZE))
+    assert all(torch.equal(a["image"], b["image"]) for a, b in zip(seen, whole, strict=True))
+
+
+class Questions(Stream):
+    """Every other sample has a second text."""
+
+    def sample(self, i: int) -> Any:
+        text = "some words of the text"
+        return {"text": text, "question": text, "label": i} if i % 2 else {"text": text, "label": i}
+
+
+def test_a_text_that_only_some_samples_have_is_edited_there() -> None:
+    for sample in ag.wrap(Questions(), WORDS, index_of="label"):
+        assert all(sample[name] != "some words of the text" for name in sample if name != "label")
 
 
 class Batches(Stream):
