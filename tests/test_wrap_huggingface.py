@@ -166,3 +166,16 @@ def test_a_dict_of_splits_is_refused_with_what_to_do(pictures: Any) -> None:
         TypeError, match=r"DatasetDict with the splits 'train', 'test'; .*wrap\(dataset\['train'\], pip"
     ):
         ag.wrap(splits, PIPELINE)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_method_that_would_lose_the_augmentation_is_refused_with_what_to_do(pictures: Any, streamed: bool) -> None:
+    base = pictures.to_iterable_dataset() if streamed else pictures
+    data = ag.wrap(base, PIPELINE)
+    for lost in (lambda: data.shuffle(seed=1), lambda: data.with_format("torch"), lambda: data.iter(2)):
+        with pytest.raises(TypeError, match=r"without the augmentation; call it before wrap: wrap\(dataset\.\w+\("):
+            lost()
+    if not streamed:
+        assert data.unique("label") == list(range(SIZE))
+        with pytest.raises(TypeError, match=r"train_test_split\(\) of a wrapped Dataset"):
+            data.train_test_split(0.5)

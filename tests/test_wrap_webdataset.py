@@ -112,3 +112,12 @@ def test_a_webloader_over_a_wrapped_pipeline_works(shards: list[str]) -> None:
     data = ag.wrap(stream(shards).to_tuple("png", "cls"), PIPELINE)
     batches = list(wds.WebLoader(data, batch_size=4, num_workers=0))
     assert [len(labels) for _, labels in batches] == [4, 4, 4]
+
+
+def test_a_stage_behind_the_wrapped_pipeline_is_refused_with_what_to_do(shards: list[str]) -> None:
+    data = ag.wrap(stream(shards).to_tuple("png", "cls"), PIPELINE)
+    with pytest.raises(
+        TypeError, match=r"shuffle\(\) of a wrapped WebDataset .* wrap\(dataset\.shuffle\(\.\.\.\), pipel"
+    ):
+        data.shuffle(10)
+    assert sum(1 for _ in ag.wrap(data.dataset.shuffle(10), PIPELINE)) == SIZE
