@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
 from torch.utils.data import (
@@ -20,6 +21,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
     default_collate,
 )
+from torch.utils.data.datapipes.iter import IterableWrapper
 from torch.utils.data.distributed import DistributedSampler
 
 import augsynth as ag
@@ -303,3 +305,71 @@ def test_what_lightning_remembers_of_a_loader_is_forgotten_with_its_dataset() ->
 def test_default_collate_of_the_user_is_ours() -> None:
     ours = ag.wrap(DataLoader(Stream(), 3, collate_fn=default_collate), PIPELINE)
     assert ours.collate_fn is ag.collate
+
+
+def test_a_sampler_of_anything_but_numbers_is_refused() -> None:
+    batches = ag.wrap(DataLoader(Pictures(), 2, sampler=[(0, 224), (1, 192)]), PIPELINE)
+    with pytest.raises(TypeError, match=r"the sampler list gave tuple \(0, 224\); a key needs an int for an index"):
+        next(iter(batches))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_data_pipe_keeps_the_sharding_that_the_loader_gives_it(workers: int) -> None:
+    pipe = IterableWrapper([(picture(i), i) for i in range(SIZE)]).sharding_filter()
+    batches = list(ag.wrap(DataLoader(pipe, 4, num_workers=workers), PIPELINE))
+    assert sorted(label for _, labels in batches for label in labels.tolist()) == list(range(SIZE))
+    assert batches[0][0].shape == (4, 3, 6, 6)
+    with pytest.raises(TypeError, match=r"is an IterDataPipe.*wrap the DataLoader, or its collate function"):
+        ag.wrap(pipe, PIPELINE)
+
+
+class Keeping(pl.LightningModule):
+    """Keeps the batches of its steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.batches: list[Any] = []
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        self.batches.append((self.current_epoch, batch))
+        return self.weight * 1.0
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize("overfit", [0.0, 1])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: DataLoader(Pictures(), 4, shuffle=True),
+        lambda: DataLoader(Pictures(), batch_sampler=BatchSampler(RandomSampler(range(SIZE)), 4, False)),
+        lambda: Plain(Pictures(), 4),
+    ],
+    ids=["plain", "batch sampler", "own class"],
+)
+@pytest.mark.filterwarnings("ignore:You requested to overfit:UserWarning")
+def test_lightning_trains_on_a_wrapped_loader_by_its_epochs(
+    tmp_path: Any, make: Any, overfit: Any, request: Any
+) -> None:
+    model, quiet = Keeping(), {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    trainer = pl.Trainer(
+        max_epochs=2,
+        logger=False,
+        enable_checkpointing=False,
+        overfit_batches=overfit,
+        default_root_dir=tmp_path,
+        **quiet,
+    )
+    trainer.fit(model, ag.wrap(make(), PIPELINE))
+    assert [epoch for epoch, _ in model.batches] == ([0, 1] if overfit else [0, 0, 0, 1, 1, 1])
+    for epoch, (images, labels) in model.batches:
+        assert images.shape[1:] == (3, 6, 6)
+        # To overfit, Lightning makes the loader anew, with a sampler of its own, and only ours sees to the keys then.
+        if not overfit or "plain" in request.node.name:
+            check([(images, labels)], epoch)
+
+
+class Plain(DataLoader[Any]):
+    """A class of the user's own with the usual constructor."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from torch.utils.data import DataLoader, IterableDataset, Sampler, default_collate
+from torch.utils.data import DataLoader, IterableDataset, IterDataPipe, Sampler, default_collate
 from torch.utils.data._utils.collate import default_convert
 from torch.utils.data.dataloader import _InfiniteConstantSampler
 
@@ -86,12 +86,13 @@ def wrap_loader(
             "for lists of indices, which a wrapped one does not know; give it the sampler as batch_sampler="
         )
     dataset = wrap(loader.dataset)
-    batches = loader.batch_sampler
+    batches: Any = loader.batch_sampler
     if isinstance(loader, KeyedLoader):
         return _copied(loader, dataset=dataset)
     if batches is not None and not _is_plain(batches):
         return _copied(loader, dataset=dataset, collate_fn=_collate_of(loader), batch_sampler=KeyedBatches(batches))
-    sampler = _keyed(loader.sampler, dataset, pipeline.seed)
+    # A loader that was given a batch sampler has another sampler beside it, which nobody asks.
+    sampler = _keyed(loader.sampler if batches is None else batches.sampler, dataset, pipeline.seed)
     if type(loader) is not DataLoader:
         return _copied(
             loader,
@@ -104,9 +105,9 @@ def wrap_loader(
     ours = loader.collate_fn is default_collate or loader.collate_fn is default_convert
     return KeyedLoader(
         dataset,
-        loader.batch_size,
+        None if batches is None else batches.batch_size,
         sampler=sampler,
-        drop_last=loader.drop_last,
+        drop_last=batches is not None and batches.drop_last,
         collate_fn=None if ours else loader.collate_fn,
         **same,
     )
@@ -115,6 +116,8 @@ def wrap_loader(
 def _over_stream(
     loader: DataLoader[Any], wrap: Callable[[Any], Any], in_front: Callable[[Any], Any]
 ) -> DataLoader[Any]:
+    if isinstance(loader.dataset, IterDataPipe) and loader.batch_size is not None:
+        return _copied(loader, collate_fn=in_front(loader.collate_fn))
     stream = wrap(loader.dataset)
     if loader.batch_size is not None and (mixes := mixes_batches(stream.pipeline)):
         if stream.index_of is not None:

@@ -152,13 +152,25 @@ def _keyed_order(order: Sampler[int], epoch: int, rng: Rng) -> np.ndarray:
     if not isinstance(own, torch.Generator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return np.fromiter(order, np.int64)
+            return _integers(order)
     before = own.get_state()
     own.manual_seed(seed ^ own.initial_seed())
     try:
-        return np.fromiter(order, np.int64)
+        return _integers(order)
     finally:
         own.set_state(before)
+
+
+def _integers(order: Sampler[int]) -> np.ndarray:
+    found = list(order)
+    try:
+        return np.fromiter(found, np.int64, len(found))
+    except (TypeError, ValueError):
+        wrong = next(index for index in found if not hasattr(index, "__index__"))
+        raise TypeError(
+            f"the sampler {type(order).__name__} gave {type(wrong).__name__} {wrong!r:.40}; a key needs an int "
+            "for an index"
+        ) from None
 
 
 def _occurrences(indices: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, IterDataPipe
 
 from augsynth.batch import Path
 from augsynth.data import slots
@@ -144,6 +144,11 @@ def wrap(
         # The one place that reaches upward: the user has Lightning loaded already.
         above = import_module("augsynth.lightning.datamodule")
         return above.wrap_datamodule(data, pipeline, key=key, keys=keys, index_of=index_of)
+    if isinstance(data, IterDataPipe):
+        raise TypeError(
+            f"wrap: {type(data).__name__} is an IterDataPipe, which a DataLoader shuffles and shards only where it "
+            "sees it itself; wrap the DataLoader, or its collate function"
+        )
     if isinstance(data, IterableDataset):
         sized = SizedIterable if hasattr(type(data), "__len__") else AugmentedIterable
         return sized(data, pipeline, key, keys, index_of)
