@@ -19,7 +19,7 @@ _ROLES = {
     "keypoints": "keypoints",
 }
 _NAMES = (*_ROLES, "labels", "label", "text", "spans", "words", "tags")
-PLAIN = (int, float, str, bool, type(None))
+PLAIN = frozenset((int, float, str, bool, type(None)))
 INSTANCES = "masks"  # the key under which detection models have one mask per box
 LABEL_KEYS = ("labels", "area", "iscrowd")
 Place = tuple[tuple[Any, ...], bool]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
-from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,7 +26,6 @@ from augsynth.transforms.mix import BATCHES
 if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
 
-_READY = {torch.Tensor, *PLAIN}
 __all__ = ["AugmentedDataset", "SampleList", "collate", "wrap"]
 
 
@@ -97,13 +96,17 @@ class AugmentedDataset(Passing, Dataset[Any]):
 
 def _are_ready(samples: list[Any]) -> bool:
     """Tell that a pipeline that does nothing may hand samples on: tensors with nothing but numbers and strings."""
-    first = type(samples[0])
-    if first not in (torch.Tensor, tuple, dict):
+    first = samples[0]
+    kind = type(first)
+    if kind is torch.Tensor:
+        return set(map(type, samples)) == {torch.Tensor}
+    if kind is not tuple and kind is not dict:
         return False
-    if first is dict:
-        samples = [list(sample.values()) for sample in samples]
-    kinds = set(map(type, samples if first is torch.Tensor else chain.from_iterable(samples)))
-    return torch.Tensor in kinds and kinds <= _READY
+    entries = first.items() if kind is dict else enumerate(first)
+    others = [(name, type(value)) for name, value in entries if type(value) not in PLAIN]
+    return bool(others) and all(
+        of is torch.Tensor and set(map(type, map(itemgetter(name), samples))) == {torch.Tensor} for name, of in others
+    )
 
 
 def _not_an_index(index: slice | str) -> str:
