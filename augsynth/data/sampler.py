@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import distributed
-from torch.utils.data import DataLoader, Sampler, Subset
+from torch.utils.data import DataLoader, Sampler, SequentialSampler, Subset
 from torch.utils.data.distributed import DistributedSampler
 
 from augsynth.data.departing import Start
@@ -137,6 +137,8 @@ class KeyedSampler(DistributedSampler[Any]):
 
     def _indices(self, epoch: int) -> np.ndarray:
         rng = Rng.of(self.seed, 0, epoch)
+        if type(self.order) is SequentialSampler:
+            return np.arange(len(self.order))
         if self.order is not None:
             return _keyed_order(self.order, epoch, rng)
         size = self._size()
