@@ -229,3 +229,33 @@ def test_state_goes_into_a_checkpoint_under_the_users_name(tmp_path: Any) -> Non
     trainer(tmp_path, epochs=2).fit(again, datamodule=resumed, ckpt_path=path)
     assert [epoch for epoch, _ in again.train_batches] == [1, 1]
     assert all(is_augmented(*batch, 1) for _, batch in again.train_batches)
+
+
+class Cut(pl.Callback):
+    """Saves and ends the run behind the third batch."""
+
+    def __init__(self, path: Any) -> None:
+        self.path = path
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 2:
+            trainer.save_checkpoint(self.path)
+            raise RuntimeError("power cut")
+
+
+def test_a_run_that_stops_within_an_epoch_goes_on_with_the_next_batch(tmp_path: Any) -> None:
+    def run(model: Keeping, ckpt_path: Any = None, **options: Any) -> None:
+        shuffled = Module(make=lambda module: DataLoader(module.data, 2, shuffle=True, num_workers=1))
+        fit = trainer(tmp_path, epochs=2, limit_val_batches=0, **options)
+        fit.fit(model, datamodule=ag.wrap(shuffled, PIPELINE), ckpt_path=ckpt_path)
+
+    first, rest, whole = Keeping(), Keeping(), Keeping()
+    run(whole)
+    with pytest.raises(RuntimeError, match="power cut"):
+        run(first, callbacks=[Cut(tmp_path / "run.ckpt")])
+    run(rest, ckpt_path=tmp_path / "run.ckpt")
+    seen = [*first.train_batches, *rest.train_batches]
+    assert len(seen) == len(whole.train_batches) == 8
+    for (epoch, (images, labels)), (other, (theirs, numbers)) in zip(seen, whole.train_batches, strict=True):
+        assert (epoch, labels.tolist()) == (other, numbers.tolist())
+        assert torch.equal(images, theirs)

@@ -319,6 +319,8 @@ def test_a_data_pipe_keeps_the_sharding_that_the_loader_gives_it(workers: int) -
     batches = list(ag.wrap(DataLoader(pipe, 4, num_workers=workers), PIPELINE))
     assert sorted(label for _, labels in batches for label in labels.tolist()) == list(range(SIZE))
     assert batches[0][0].shape == (4, 3, 6, 6)
+    with pytest.raises(TypeError, match=r"index_of= is for streams that are no data pipes; leave it out"):
+        ag.wrap(DataLoader(pipe, 4), PIPELINE, index_of=1)
     with pytest.raises(TypeError, match=r"is an IterDataPipe.*wrap the DataLoader, or its collate function"):
         ag.wrap(pipe, PIPELINE)
 

@@ -16,6 +16,7 @@ from augsynth.batch import Path
 from augsynth.data.collate import collate
 from augsynth.data.collator import AugmentingCollate
 from augsynth.data.departing import Start
+from augsynth.data.keying import IndexOf
 from augsynth.data.sampler import KeyedLoader, KeyedSampler
 from augsynth.data.stream import AugmentedIterable, mixes_batches
 from augsynth.finding import Keys
@@ -70,7 +71,12 @@ class KeyedBatches(Sampler[list[KeyedIndex]]):
 
 
 def wrap_loader(
-    loader: DataLoader[Any], wrap: Callable[[Any], Any], pipeline: Any, key: Path = None, keys: Keys | None = None
+    loader: DataLoader[Any],
+    wrap: Callable[..., Any],
+    pipeline: Any,
+    key: Path = None,
+    keys: Keys | None = None,
+    index_of: IndexOf | None = None,
 ) -> DataLoader[Any]:
     """Return a loader like `loader` over `wrap(dataset)`, whose samples are keyed where it has an index sampler.
 
@@ -78,14 +84,15 @@ def wrap_loader(
     torch.distributed runs, the ranks share the samples, as under Lightning, unless the user's sampler has dealt them
     out. Raises: TypeError for a sampler of index lists.
     """
+    again = partial(wrap, pipeline=pipeline, key=key, keys=keys, index_of=index_of)
     if isinstance(loader.dataset, IterableDataset):
-        return _over_stream(loader, wrap, partial(AugmentingCollate, pipeline=pipeline, key=key, keys=keys))
+        return _over_stream(loader, again, partial(AugmentingCollate, pipeline=pipeline, key=key, keys=keys), index_of)
     if loader.batch_sampler is None and hasattr(loader.sampler, "batch_size"):
         raise TypeError(
             f"wrap: batch_size=None and a sampler of batches ({type(loader.sampler).__name__}): the dataset is asked "
             "for lists of indices, which a wrapped one does not know; give it the sampler as batch_sampler="
         )
-    dataset = wrap(loader.dataset)
+    dataset = again(loader.dataset)
     batches: Any = loader.batch_sampler
     if isinstance(loader, KeyedLoader):
         return _copied(loader, dataset=dataset)
@@ -114,13 +121,15 @@ def wrap_loader(
 
 
 def _over_stream(
-    loader: DataLoader[Any], wrap: Callable[[Any], Any], in_front: Callable[[Any], Any]
+    loader: DataLoader[Any], wrap: Callable[[Any], Any], in_front: Callable[[Any], Any], index_of: IndexOf | None
 ) -> DataLoader[Any]:
     if isinstance(loader.dataset, IterDataPipe) and loader.batch_size is not None:
+        if index_of is not None:
+            raise TypeError("wrap: index_of= is for streams that are no data pipes; leave it out")
         return _copied(loader, collate_fn=in_front(loader.collate_fn))
     stream = wrap(loader.dataset)
     if loader.batch_size is not None and (mixes := mixes_batches(stream.pipeline)):
-        if stream.index_of is not None:
+        if index_of is not None:
             raise TypeError(
                 f"wrap: {mixes} mixes what a stream brings together, which index_of= cannot key; leave it out"
             )

@@ -153,7 +153,7 @@ def _keyed_order(order: Sampler[int], epoch: int, rng: Rng) -> np.ndarray:
     own = getattr(order, "generator", None)
     if not isinstance(own, torch.Generator):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too, for good
             return _integers(order)
     before = own.get_state()
     own.manual_seed(seed ^ own.initial_seed())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from importlib import import_module
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -141,8 +140,7 @@ def wrap(
     if isinstance(data, DataLoader):
         from augsynth.data.rewrap import wrap_loader
 
-        again = partial(wrap, pipeline=pipeline, key=key, keys=keys, index_of=index_of)
-        return wrap_loader(data, again, pipeline, key, keys)
+        return wrap_loader(data, wrap, pipeline, key, keys, index_of)
     if any(cls.__name__ == "LightningDataModule" for cls in type(data).__mro__):
         # The one place that reaches upward: the user has Lightning loaded already.
         above = import_module("augsynth.lightning.datamodule")
