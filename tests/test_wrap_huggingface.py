@@ -172,7 +172,12 @@ def test_a_dict_of_splits_is_refused_with_what_to_do(pictures: Any) -> None:
 def test_a_method_that_would_lose_the_augmentation_is_refused_with_what_to_do(pictures: Any, streamed: bool) -> None:
     base = pictures.to_iterable_dataset() if streamed else pictures
     data = ag.wrap(base, PIPELINE)
-    for lost in (lambda: data.shuffle(seed=1), lambda: data.with_format("torch"), lambda: data.iter(2)):
+    for lost in (
+        lambda: data.map(None),
+        lambda: data.shuffle(seed=1),
+        lambda: data.with_format("torch"),
+        lambda: data.iter(2),
+    ):
         with pytest.raises(TypeError, match=r"without the augmentation; call it before wrap: wrap\(dataset\.\w+\("):
             lost()
     if not streamed:

@@ -42,9 +42,10 @@ class Passing:
 
 def _checked(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a method of the wrapped dataset, and refuse what would silently go on without the augmentation."""
-    result = method(*args, **kwargs)
     owner = method.__self__  # type: ignore[attr-defined]
-    if result is not owner and _is_data(result):
+    slow = method.__name__ in ("map", "filter")  # which always give data, and may take hours
+    result = None if slow else method(*args, **kwargs)
+    if slow or (result is not owner and _is_data(result)):
         raise TypeError(
             f"{method.__name__}() of a wrapped {type(owner).__name__} gives data without the augmentation; call it "
             f"before wrap: wrap(dataset.{method.__name__}(...), pipeline)"

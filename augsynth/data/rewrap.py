@@ -108,15 +108,13 @@ def wrap_loader(
             sampler=sampler,
             batch_sampler=_over(batches, sampler),
         )
-    same = {name: getattr(loader, name) for name in _SAME}
-    ours = loader.collate_fn is default_collate or loader.collate_fn is default_convert
     return KeyedLoader(
         dataset,
         None if batches is None else batches.batch_size,
         sampler=sampler,
         drop_last=batches is not None and batches.drop_last,
-        collate_fn=None if ours else loader.collate_fn,
-        **same,
+        collate_fn=None if loader.collate_fn is default_convert else _collate_of(loader),
+        **{name: getattr(loader, name) for name in _SAME},
     )
 
 
