@@ -40,6 +40,7 @@ from faults_tokens import MUTANTS as TOKENS
 from faults_tones import MUTANTS as TONES
 from faults_triton import MUTANTS as TRITON
 from faults_typos import MUTANTS as TYPOS
+from faults_wrapping import MUTANTS as WRAPPING
 
 TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
@@ -47,7 +48,7 @@ PARALLEL = 2
 LIMIT_SECONDS = 900
 LOADED = ("cv2", "pytest", "torchvision.transforms.v2", "hypothesis.strategies", "hydra", "sklearn.neighbors")
 MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
-MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY]
+MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY, *WRAPPING]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:
