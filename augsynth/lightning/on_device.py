@@ -77,16 +77,20 @@ class AugmentOnDevice(pl.Callback):
                 return batch
         return self._draw(batch, trainer, strength)
 
+    def suited(self, images: torch.Tensor) -> Pipeline:
+        """Return the pipeline for images of this dtype."""
+        return self.pipeline
+
     def _draw(self, batch: Any, trainer: Any, strength: float) -> Any:
         """Augment the images of a batch, and move or mix what belongs to them."""
         rules, who = self.pipeline.rules, type(self).__name__
         path = find_images(batch, rules.image if self.key is None else self.key, who)
         images = get_image(batch, path)
-        rng = self._rng(batch, len(images), trainer)
-        targets = self.pipeline.find_targets([batch], [path], rng.index.tolist(), rules, len(images))
+        rng, pipeline = self._rng(batch, len(images), trainer), self.suited(images)
+        targets = pipeline.find_targets([batch], [path], rng.index.tolist(), rules, len(images))
         # Several views of a batch are several batches, and each must be one.
-        views = getattr(self.pipeline, "batches", None)
-        result = views(images, rng, strength) if views else self.pipeline.images(images, rng, strength, targets=targets)
+        views = getattr(pipeline, "batches", None)
+        result = views(images, rng, strength) if views else pipeline.images(images, rng, strength, targets=targets)
         for part in (result.values() if isinstance(result, dict) else result) if views else [result]:
             if not isinstance(part, torch.Tensor):
                 sizes = ", ".join(sorted({" x ".join(map(str, image.shape)) for image in part}))
