@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from augsynth.lightning.grid import SampleGrid
 from augsynth.lightning.mix_on_device import MixOnDevice
 from augsynth.lightning.on_device import AugmentOnDevice
 from augsynth.lightning.refresh import RefreshSynthetic
 from augsynth.lightning.schedule import AugmentationSchedule
 
-__all__ = ["AugmentOnDevice", "AugmentationSchedule", "MixOnDevice", "RefreshSynthetic"]
+__all__ = ["AugmentOnDevice", "AugmentationSchedule", "MixOnDevice", "RefreshSynthetic", "SampleGrid"]
