@@ -7,5 +7,13 @@ from augsynth.lightning.mix_on_device import MixOnDevice
 from augsynth.lightning.on_device import AugmentOnDevice
 from augsynth.lightning.refresh import RefreshSynthetic
 from augsynth.lightning.schedule import AugmentationSchedule
+from augsynth.lightning.throughput import ThroughputMonitor
 
-__all__ = ["AugmentOnDevice", "AugmentationSchedule", "MixOnDevice", "RefreshSynthetic", "SampleGrid"]
+__all__ = [
+    "AugmentOnDevice",
+    "AugmentationSchedule",
+    "MixOnDevice",
+    "RefreshSynthetic",
+    "SampleGrid",
+    "ThroughputMonitor",
+]
