@@ -104,10 +104,8 @@ class SampleGrid(pl.Callback):
 
 def _normalize_of(trainer: Any) -> Normalize | None:
     """Return the Normalize that the Trainer's batches have passed, if it can be known."""
-    pipelines: list[Any] = [
-        callback.pipeline for callback in trainer.callbacks if isinstance(callback, AugmentOnDevice)
-    ]
-    pipelines.append(getattr(getattr(trainer, "datamodule", None), "on_device", None))
+    callbacks = [*trainer.callbacks, *getattr(getattr(trainer, "datamodule", None), "on_device", ())]
+    pipelines: list[Any] = [callback.pipeline for callback in callbacks if isinstance(callback, AugmentOnDevice)]
     pipelines += [getattr(dataset, "pipeline", None) for dataset in datasets_of(trainer)]
     found = [getattr(getattr(pipeline, "plan", None), "normalize", None) for pipeline in pipelines]
     return next((normalize for normalize in found if normalize is not None), None)

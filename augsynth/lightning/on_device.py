@@ -54,17 +54,17 @@ class AugmentOnDevice(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Wrap the transfer hook of the object whose hook Lightning is going to call."""
         if stage == "fit":
-            self._release()
+            self.release()
             self._batch, self._calls = (-1, -1), 0
             self._hook = Hook(hook_owner(pl_module, getattr(trainer, "datamodule", None)), AFTER, self._after)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Put the hook back as it was."""
-        self._release()
+        self.release()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Put the hook back when training fails, for Lightning calls no teardown then."""
-        self._release()
+        self.release()
 
     def augment(self, batch: Any, trainer: Any) -> Any:
         """Return the batch with its images, texts or tokens augmented; same structure, nothing is changed in place."""
@@ -119,7 +119,8 @@ class AugmentOnDevice(pl.Callback):
         # A Trainer of true half precision has cast the batch before the transfer; what the pipeline makes is float32.
         return trainer.precision_plugin.convert_input(self.augment(batch, trainer))
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Put the hook back as it was."""
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
