@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from augsynth.lightning.energy import EnergyMonitor
 from augsynth.lightning.grid import SampleGrid
 from augsynth.lightning.mix_on_device import MixOnDevice
 from augsynth.lightning.on_device import AugmentOnDevice
@@ -12,6 +13,7 @@ from augsynth.lightning.throughput import ThroughputMonitor
 __all__ = [
     "AugmentOnDevice",
     "AugmentationSchedule",
+    "EnergyMonitor",
     "MixOnDevice",
     "RefreshSynthetic",
     "SampleGrid",
