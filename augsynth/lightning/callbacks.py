@@ -6,6 +6,7 @@ from augsynth.lightning.energy import EnergyMonitor
 from augsynth.lightning.grid import SampleGrid
 from augsynth.lightning.mix_on_device import MixOnDevice
 from augsynth.lightning.on_device import AugmentOnDevice
+from augsynth.lightning.quality import QualityMonitor
 from augsynth.lightning.refresh import RefreshSynthetic
 from augsynth.lightning.schedule import AugmentationSchedule
 from augsynth.lightning.throughput import ThroughputMonitor
@@ -15,6 +16,7 @@ __all__ = [
     "AugmentationSchedule",
     "EnergyMonitor",
     "MixOnDevice",
+    "QualityMonitor",
     "RefreshSynthetic",
     "SampleGrid",
     "ThroughputMonitor",
