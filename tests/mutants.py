@@ -23,6 +23,7 @@ from pathlib import Path
 from faults import MUTANTS as CORE
 from faults import Mutant
 from faults_adapters import MUTANTS as ADAPTERS
+from faults_callbacks import MUTANTS as CALLBACKS
 from faults_families import MUTANTS as FAMILIES
 from faults_gallery import MUTANTS as GALLERY
 from faults_gan import MUTANTS as GAN
@@ -43,7 +44,7 @@ CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
 MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
-MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY]
+MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY, *CALLBACKS]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

@@ -27,6 +27,16 @@ pytestmark = pytest.mark.filterwarnings(
 NORMALIZE = T.Normalize((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 
 
+class Wandb(Kept):
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[int | None] = []
+
+    def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
+        self.images = (key, images, step)
+        self.steps.append(step)
+
+
 def tile(sheet: np.ndarray, number: int, columns: int = 2) -> np.ndarray:
     """Return the image `(6, 5, 3)` of a sheet."""
     row, column = divmod(number, columns)
@@ -55,8 +65,9 @@ def test_a_pipeline_in_the_workers_is_undone_too(tmp_path: Path) -> None:
 
 
 def test_so_many_steps_count_a_step_once(tmp_path: Path) -> None:
-    grid = SampleGrid(every_n_steps=2, dirpath=tmp_path / "made" / "here")
-    trainer(grid, max_epochs=3, accumulate_grad_batches=2).fit(Net(), plain())
+    grid, logger = SampleGrid(every_n_steps=2, dirpath=tmp_path / "made" / "here"), Wandb()
+    trainer(grid, logger=logger, max_epochs=3, accumulate_grad_batches=2).fit(Net(), plain())
+    assert logger.steps == [0, 2, 4]
     steps = sorted(path.stem[-1] for path in (tmp_path / "made" / "here").iterdir())
     assert steps == ["0", "2", "4"]
 
@@ -65,11 +76,6 @@ def test_the_picture_goes_where_the_trainer_logs(tmp_path: Path) -> None:
     fit = trainer(SampleGrid(every_n_epochs=2), logger=CSVLogger(tmp_path), max_epochs=2)
     fit.fit(Net(), plain())
     assert [path.parent for path in tmp_path.rglob("*.png")] == [Path(str(fit.log_dir))]
-
-
-class Wandb(Kept):
-    def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
-        self.images = (key, images, step)
 
 
 class Board(Kept):
