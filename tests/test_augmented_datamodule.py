@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from test_lightning import BATCH, PIPELINE, SEED, SIZE, HookedNet, Interrupted, Net, Pictures, picture, trainer
 from torch.utils.data import IterableDataset
 
@@ -88,6 +89,14 @@ def test_a_module_with_a_hook_of_its_own_keeps_it() -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:You requested to overfit:UserWarning")
+def test_lightning_can_make_the_loader_again_with_another_sampler() -> None:
+    model = Net()
+    data = ag.AugmentedDataModule(Pictures(), pipeline=CROP, batch_size=BATCH)
+    trainer(overfit_batches=2, max_epochs=2).fit(model, datamodule=data)
+    assert [labels.tolist() for _, labels in model.seen["train"]] == [[0, 1], [2, 3]] * 2
+
+
 class Testing(Net):
     __test__ = False
 
@@ -98,14 +107,15 @@ class Testing(Net):
         return batch[1]
 
 
-def test_test_and_predict_come_as_they_are_and_what_is_not_there_is_lightnings_own_error() -> None:
+def test_test_and_predict_come_as_they_are() -> None:
     model, fit = Testing(), trainer()
     data = ag.AugmentedDataModule(Pictures(), test=Pictures(), predict=Pictures(), on_device=PIPELINE, batch_size=4)
     fit.test(model, datamodule=data, verbose=False)
     assert torch.equal(model.seen["val"][1][0][0], picture(4))
     assert torch.cat(fit.predict(model, datamodule=data)).tolist() == list(range(SIZE))
-    with pytest.raises(Exception, match="test_dataloader"):
-        fit.test(model, datamodule=ag.AugmentedDataModule(Pictures()), verbose=False)
+    # What is not there is not there for Lightning either, which then says so itself.
+    assert not is_overridden("test_dataloader", ag.AugmentedDataModule(Pictures()))
+    assert is_overridden("test_dataloader", data)
 
 
 def test_without_validation_data_there_is_no_warning_about_it() -> None:
