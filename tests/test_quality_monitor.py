@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from augsynth.generators import ConditionalGAN, ConditionalVAE
 from augsynth.lightning.callbacks import QualityMonitor
+from augsynth.threads import threads_for
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:You defined a `validation_step` but have no:UserWarning",
@@ -84,7 +85,8 @@ def test_our_own_generators_are_watched_and_trained_no_other_than_alone(kind: An
         torch.manual_seed(0)
         options = {} if kind is ConditionalGAN else {"latent_dim": 4}
         generator = kind(SHAPE, CLASSES, width=8, **options)
-        trainer(*callbacks, max_epochs=2).fit(generator, DataLoader(SAMPLES, 50))
+        with threads_for(SHAPE):
+            trainer(*callbacks, max_epochs=2, limit_train_batches=2).fit(generator, DataLoader(SAMPLES, 30))
         return generator
 
     watched, alone = fitted(watches := monitor()), fitted()

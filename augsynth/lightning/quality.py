@@ -17,13 +17,11 @@ class QualityMonitor(pl.Callback):
     """Look at the samples of a generator that the Trainer trains, every few epochs, and stop when it collapses.
 
     For `ConditionalGAN`, `ConditionalVAE`, or any LightningModule with `generate`, `num_classes` and `image_shape`.
-    train, holdout: datasets or pairs (images, labels), as in `augsynth.quality.evaluate`: what the generator is trained
-    on, or a part of it, and real samples that it is not. A small classifier is trained on `train` once, in `steps`
-    steps of 64 images; each look then generates up to per_class samples of each class, and logs "quality/...": label
-    agreement, precision, recall, coverage, and the distance FD in the features of that classifier. What real samples
-    reach is in `reached`, all looks in `history`.
-    stop_below: share of what real samples reach. A generator whose label agreement and coverage both were above it, and
-    of which one is below in `patience` looks in a row, has collapsed: the training stops, and `verdict` says why.
+    train, holdout: as in `augsynth.quality.evaluate`; a small classifier is trained on `train` once, in `steps` steps.
+    Each look generates up to per_class samples a class and logs "quality/...": label agreement, precision, recall,
+    coverage, and the distance FD in that classifier's features. `reached`: by real samples; `history`: all looks.
+    stop_below: a share of `reached`. Where agreement and coverage have both been above it, and one is below in
+    `patience` looks in a row, the generator has collapsed: the training stops, and `verdict` says why.
     """
 
     def __init__(
