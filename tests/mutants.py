@@ -26,6 +26,7 @@ from pathlib import Path
 from faults import MUTANTS as CORE
 from faults import Mutant
 from faults_adapters import MUTANTS as ADAPTERS
+from faults_callbacks import MUTANTS as CALLBACKS
 from faults_families import MUTANTS as FAMILIES
 from faults_gallery import MUTANTS as GALLERY
 from faults_gan import MUTANTS as GAN
@@ -48,7 +49,7 @@ PARALLEL = 2
 LIMIT_SECONDS = 900
 LOADED = ("cv2", "pytest", "torchvision.transforms.v2", "hypothesis.strategies", "hydra", "sklearn.neighbors")
 MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
-MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY, *WRAPPING]
+MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY, *WRAPPING, *CALLBACKS]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:
