@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import augsynth
-from augsynth.errors import AugsynthError
-from augsynth.quality.protocol import suggest
+from augsynth.errors import AugsynthError, suggest
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -159,9 +158,6 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
     from augsynth.config import absent, key_of
 
     text = "\n".join(line for line in str(error).strip().splitlines() if line.strip()) or type(error).__name__
-    if command in TEXTS and "Interpolation key 'data." in text:
-        chosen = next((argument for argument in arguments if "augment" in argument), "augment")
-        return f"{chosen} is for images; on texts choose eda, aeda, typos or text_light"
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
         return f"{missing[1]} is needed and has no default; give it as {missing[1]}=VALUE"

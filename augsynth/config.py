@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from augsynth.errors import AugsynthError
+from augsynth.errors import AugsynthError, suggest
 from augsynth.quality.models import seeded
-from augsynth.quality.protocol import suggest
 
 if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
@@ -170,7 +169,8 @@ def absent(config: Any, override: str, groups: Sequence[str] = ()) -> str | None
                     f"{target.rpartition('.')[2]} has an argument {part!r}, which this configuration does not set yet; "
                     f"to set it, type {shlex.quote('+' + override)}"
                 )
-            valid = dict.fromkeys([*map(str, node), *accepted, *(() if walked else groups)])
+            known = [str(key) for key in node if key != "_convert_"]  # Hydra's own, which nobody overrides
+            valid = dict.fromkeys([*known, *accepted, *(() if walked else groups)])
             return f"there is no key {part!r}{f' in {walked}' if walked else ''}{suggest(part, list(valid))}"
         node, walked = node[part], f"{walked}.{part}" if walked else part
     return None

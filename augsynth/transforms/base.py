@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+
+from augsynth.errors import check_arguments
 
 Array = np.ndarray
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
@@ -43,6 +45,10 @@ class Transform:
     p: float = 1.0
     draws: ClassVar[int] = 0
     params: ClassVar[int] = 0
+
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        check_arguments(cls, given)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for item in self._fields():
@@ -248,7 +254,7 @@ class Distortion(Standalone):
 
 def _freeze(value: Any) -> Any:
     """Turn lists (YAML has no tuples) into tuples and torchvision's enums into their names; keep mappings as dicts."""
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) or type(value).__name__ == "ListConfig":  # of OmegaConf
         return tuple(map(_freeze, value))
     if type(value).__name__ == "InterpolationMode":
         return value.value
@@ -384,4 +390,6 @@ def _hint(value: Any) -> str:
         if name in REGISTRY:
             hints.append(f"augsynth.transforms has a {name} with torchvision's arguments")
         hints.append(f"augsynth.{_PEERS[library]}(...) converts a whole pipeline")
+    if name in ("DictConfig", "ListConfig"):
+        hints.append("write _convert_: all beside _target_, or Hydra turns what it has built into configuration again")
     return "".join(f"; {hint}" for hint in hints)
