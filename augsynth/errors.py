@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 
 class AugsynthError(Exception):
@@ -26,8 +26,17 @@ def suggest(wrong: str, valid: Sequence[str]) -> str:
     return f"{hint} Valid: {', '.join(map(str, valid))}"
 
 
+class Checked:
+    """Base of classes whose TypeError for a keyword that they do not take names the closest one, unlike Python's."""
+
+    # In a base and not beside __init__, whose signature would be hidden by this one.
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        check_arguments(cls, given)
+        return super().__new__(cls)
+
+
 def check_arguments(cls: type, given: Mapping[str, Any]) -> None:
-    """Raise TypeError for a keyword that the class does not take; unlike Python's, it names the closest one."""
+    """Raise TypeError for a keyword that the class does not take."""
     fields: Mapping[str, Any] = getattr(cls, "__dataclass_fields__", {})
     if given.keys() <= fields.keys():
         return

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 
 from augsynth.batch import Path, describe, find_image, get_image, is_image, set_image
 from augsynth.engines.output import Output
-from augsynth.errors import check_arguments
+from augsynth.errors import Checked
 from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
 from augsynth.fuse import fuse
 from augsynth.images import (
@@ -60,7 +60,7 @@ def _outside_graphs(method: Method) -> Method:
 
 
 @dataclass(frozen=True, eq=False)
-class Pipeline(Written):
+class Pipeline(Checked, Written):
     """Augment images by named transforms; a pure function of (seed, epoch, index) when an index is given.
 
     transforms: a list, or a mapping of names (a None entry is left out). seed: 0 to 2**32 - 1.
@@ -89,10 +89,6 @@ class Pipeline(Written):
     span_policy: str = "keep"
     clamp: bool = True
     value_range: tuple[float, float] = (0.0, 1.0)
-
-    def __new__(cls, *_: Any, **given: Any) -> Self:
-        check_arguments(cls, given)
-        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "transforms", named(self.transforms, "Pipeline"))

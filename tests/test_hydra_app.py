@@ -1,5 +1,6 @@
 """A foreign Hydra application borrows our groups, and what goes wrong in one is said as clearly as in ours."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -130,7 +131,7 @@ def test_plain_instantiate_names_field_value_and_what_is_allowed(override, messa
 def test_a_pipeline_without_convert_says_what_to_write():
     target = {"_target_": "augsynth.transforms.RandomHorizontalFlip"}
     node = OmegaConf.create({"_target_": "augsynth.Pipeline", "transforms": {"flip": target}})
-    with pytest.raises(Exception, match="'flip' is of type DictConfig.*write _convert_: all beside _target_"):
+    with pytest.raises(Exception, match=r"'flip' is of type DictConfig.*write _convert_: all beside _target_"):
         hydra.utils.instantiate(node, **TRUST)
     assert hydra.utils.instantiate({"_convert_": "all", **node}, **TRUST).transforms == {"flip": RandomHorizontalFlip()}
 
@@ -148,6 +149,11 @@ def test_a_subclass_with_arguments_of_its_own_is_left_alone():
 
     assert Mine(often=0.25).p == 0.25
     with pytest.raises(
-        TypeError, match="Mine: oftn=1: there is no argument 'oftn'; did you mean 'often'. Valid: often$"
+        TypeError, match=r"Mine: oftn=1: there is no argument 'oftn'; did you mean 'often'. Valid: often$"
     ):
         Mine(oftn=1)
+
+
+def test_signatures_stay_what_they_are():
+    assert next(iter(inspect.signature(Pipeline).parameters)) == "transforms"
+    assert list(inspect.signature(RandomHorizontalFlip).parameters) == ["p"]

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from augsynth.errors import check_arguments
+from augsynth.errors import Checked
 
 Array = np.ndarray
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
@@ -35,7 +35,7 @@ class RowError(ValueError):
         self.row = row
 
 
-class Transform:
+class Transform(Checked):
     """Base of every transform: a frozen dataclass whose fields are its arguments.
 
     draws: uniform numbers it consumes per sample. params: numbers that describe one drawn sample.
@@ -45,10 +45,6 @@ class Transform:
     p: float = 1.0
     draws: ClassVar[int] = 0
     params: ClassVar[int] = 0
-
-    def __new__(cls, *_: Any, **given: Any) -> Self:
-        check_arguments(cls, given)
-        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for item in self._fields():
