@@ -79,6 +79,8 @@ def _run(command: str, arguments: list[str]) -> None:
     name, function = command.replace("-", "_"), COMMANDS[command]
     if command == "preview" and ALL in arguments:
         name, function, arguments = "gallery", gallery, [argument for argument in arguments if argument != ALL]
+    elif command == "report":
+        arguments = _folder_named(arguments)
     elif f"{command}_text" in TEXTS and _about_texts(command, arguments):
         name = f"{command}_text"
     import hydra
@@ -111,6 +113,15 @@ def _run(command: str, arguments: list[str]) -> None:
         except SystemExit as error:
             # Hydra's argument parser leaves with 2 after it has said what is wrong.
             sys.exit(1 if error.code == 2 else error.code)
+
+
+def _folder_named(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of `augsynth report` with its folder, the one without a key, as Hydra wants it."""
+    plain = [a for a in arguments if a[:1] not in ("-", "+") and ("=" not in a or Path(a).is_dir())]
+    if len(plain) > 1:
+        _fail("augsynth report", f"one folder at a time, not {len(plain)}: {', '.join(plain)}")
+    quoted = ["folder='{}'".format(a.replace("\\", "\\\\").replace("'", "\\'")) for a in plain]
+    return [*quoted, *(argument for argument in arguments if argument not in plain)]
 
 
 def _about_texts(command: str, arguments: Sequence[str]) -> bool:
@@ -204,6 +215,7 @@ GROUPS = ("augment", "data", "experiment", "generator")
 # Of the configurations that have others.
 GROUPS_OF: dict[str, tuple[str, ...]] = {
     "gallery": (),
+    "report": (),
     "evaluate": ("data",),
     "generate": ("data",),
     "train_generator": ("data", "generator"),
@@ -270,6 +282,14 @@ def generate(config: DictConfig) -> float:
     return 0.0
 
 
+def report(config: DictConfig) -> float:
+    """the runs of a sweep of compare in one table: augsynth report FOLDER"""
+    from augsynth.gathered_page import run
+
+    print(run(plain(config)))
+    return 0.0
+
+
 def preview(config: DictConfig) -> float:
     """a picture of every transform of a pipeline; with --all, of every transform there is"""
     from augsynth.preview import run
@@ -290,6 +310,7 @@ def gallery(config: DictConfig) -> float:
 
 COMMANDS: dict[str, Callable[[DictConfig], float]] = {
     "compare": compare,
+    "report": report,
     "train-generator": train_generator,
     "evaluate": evaluate,
     "generate": generate,

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -294,3 +296,31 @@ def to_yaml(values: Mapping[str, Any]) -> str:
     from omegaconf import OmegaConf
 
     return OmegaConf.to_yaml(OmegaConf.create(dict(values)))
+
+
+def begun(folder: Path) -> tuple[str, ...]:
+    """Return the overrides that Hydra says the run in `folder` was called with; none where it says nothing."""
+    from omegaconf import OmegaConf
+
+    kept = folder / ".hydra" / "overrides.yaml"
+    return tuple(map(str, OmegaConf.load(kept))) if kept.is_file() else ()
+
+
+def planned(folder: Path) -> list[tuple[str, ...]] | None:
+    """Return the overrides of every job of the sweep in `folder`; None where it is no sweep over a grid."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    kept = folder / "multirun.yaml"
+    settings = OmegaConf.load(kept).get("hydra") if kept.is_file() else None
+    if settings is None or not str(settings.sweeper.get("_target_")).endswith(".BasicSweeper"):
+        return None
+    fixed = [f"{key}={value}" for key, value in (settings.sweeper.get("params") or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*fixed, *settings.overrides.task])
+    choices = []
+    for override in overrides:
+        key = override.get_key_element()
+        swept = override.is_sweep_override()
+        values = override.sweep_string_iterator() if swept else [override.get_value_element_as_str()]
+        choices.append([f"{key}={value}" for value in values])
+    return [tuple(map(str, job)) for job in product(*choices)]
