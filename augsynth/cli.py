@@ -7,7 +7,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+_HINT = f"\n({_FULL_ERROR}=1 shows where this was raised)"
 # The flag that turns `augsynth preview` into the gallery of all transforms; Hydra's parser must not see it.
 ALL = "--all"
 # What is asked about texts has other arms, another network and another preview, hence a configuration of its own.
@@ -87,7 +88,7 @@ def _run(command: str, arguments: list[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from augsynth.config import version_base
+    from augsynth.config import first_line, version_base
 
     # Networks and transforms of the user's own stand beside where the command is called, as with `python -m`.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
@@ -99,13 +100,20 @@ def _run(command: str, arguments: list[str]) -> None:
             try:
                 return function(config)
             except (HydraException, OmegaConfBaseException, AugsynthError, ValueError, TypeError, OSError) as error:
+                message = explain(error, name, arguments)
+                _note_failure(command, message)
                 # Left to Hydra, the message would come after a line about "executing job".
                 if traceback_wanted:
                     raise
-                _fail(f"augsynth {command}", explain(error, name, arguments))
+                _end_job(f"augsynth {command}", message)
+            except Exception as error:
+                _note_failure(command, f"{type(error).__name__}: {first_line(error)}")
+                raise
 
         try:
             hydra.main(**version_base(), config_path="pkg://augsynth.conf", config_name=name)(job)()
+        except JobError as error:
+            _fail(f"augsynth {command}", f"a run failed; augsynth report {error.args[1]} names those that did")
         except (HydraException, OmegaConfBaseException, OSError) as error:
             if traceback_wanted:
                 raise
@@ -113,6 +121,36 @@ def _run(command: str, arguments: list[str]) -> None:
         except SystemExit as error:
             # Hydra's argument parser leaves with 2 after it has said what is wrong.
             sys.exit(1 if error.code == 2 else error.code)
+
+
+class JobError(AugsynthError):
+    """A job of a sweep failed: what is wrong, and the folder of the sweep. The others go on."""
+
+
+def _note_failure(command: str, message: str) -> None:
+    """Leave the message in the output folder of a comparison, for `augsynth report`."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from augsynth.gathering import FAILED
+
+    # The folder itself may be what is wrong.
+    with suppress(OSError):
+        if command == "compare":
+            Path(HydraConfig.get().runtime.output_dir, FAILED).write_text(
+                message.split(_HINT)[0] + "\n", encoding="utf-8"
+            )
+
+
+def _end_job(who: str, message: str) -> NoReturn:
+    """Leave a single run; of a sweep, only this job, so that the others are run."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    config = HydraConfig.get()
+    if config.mode != RunMode.MULTIRUN:
+        _fail(who, message)
+    print(f"{who}: run {config.job.num}: {message}", file=sys.stderr)
+    raise JobError(message, config.sweep.dir)
 
 
 def _folder_named(arguments: Sequence[str]) -> list[str]:
@@ -180,7 +218,7 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"cannot use {error.filename}: {error.strerror}; hydra.run.dir=DIR chooses another output folder"
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
-        return f"{text}\n({_FULL_ERROR}=1 shows where this was raised)"
+        return text + _HINT
     for argument in arguments:
         key = key_of(argument)
         if f"'{key}'" in text.splitlines()[0] and not key.startswith("hydra"):

@@ -306,6 +306,13 @@ def begun(folder: Path) -> tuple[str, ...]:
     return tuple(map(str, OmegaConf.load(kept))) if kept.is_file() else ()
 
 
+def of_compare(kept: Path) -> bool:
+    """Tell whether the configuration that Hydra keeps in a folder is of a comparison, and not of a preview, say."""
+    from omegaconf import OmegaConf
+
+    return (kept / "config.yaml").is_file() and "learning_rates" in OmegaConf.load(kept / "config.yaml")
+
+
 def planned(folder: Path) -> list[tuple[str, ...]] | None:
     """Return the overrides of every job of the sweep in `folder`; None where it is no sweep over a grid."""
     from hydra.core.override_parser.overrides_parser import OverridesParser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -19,12 +20,14 @@ from augsynth.report import STYLE
 
 PICKED = (
     "Picking the best of several runs by their test accuracy needs correction: among enough runs that do nothing, one "
-    "looks as if it helped. Intervals and p are those of each run by itself; the last two columns hold for all runs "
-    "together (Holm's correction). A run that is picked by its validation accuracy needs none."
+    "looks as if it helped. Intervals and p are those of each run by itself; what is corrected holds for all runs "
+    "together (Holm's procedure). A run that is picked by its validation accuracy needs none."
 )
-_OWN = """.runs td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 11rem; }
-svg.mini { width: 9rem; height: 1.4rem; margin: 0; display: inline-block; vertical-align: middle; }
+_OWN = """.runs td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 13rem; }
+.runs small { display: block; font-weight: 400; }
+.mini { width: 8rem; height: 1.4rem; margin: 0; display: inline-block; vertical-align: middle; }
 .others { padding-left: 1.2rem; } .others li { overflow-wrap: anywhere; margin: .2rem 0; }
+@media (max-width: 40rem) { .runs td:first-child { min-width: 8.5rem; } .plot { display: none; } }
 """
 _WIDTH = 144
 
@@ -143,13 +146,20 @@ def _without(gathered: Gathered) -> str:
 
 def _table(gathered: Gathered) -> str:
     reach = max([_reach(row) for row in gathered.judged], default=0.01)
-    rows = "".join(_line(row, reach) for row in gathered.rows)
+    arms = {_arms(row) for row in gathered.rows if row.contrast}
+    rows = "".join(_line(row, reach, len(arms) > 1) for row in gathered.rows)
+    what = arms.pop() if len(arms) == 1 else "difference"
     top = (
-        '<tr><th>overrides</th><th class="left">arms</th><th>difference, points<br>(interval)</th><th></th><th>p</th>'
-        '<th class="left">verdict</th><th>Holm p</th><th class="left">after<br>correction</th>'
-        "<th>validation, %</th><th>run</th></tr>"
+        f"<tr><th>overrides</th><th>{escape(what)},<br>points (interval)</th>"
+        '<th class="plot"></th>'
+        '<th class="left">this run<br>alone</th>'
+        '<th class="left">after correction<br>for all runs</th><th>validation<br>accuracy, %</th></tr>'
     )
     return f'<div class="scroll"><table class="runs"><thead>{top}</thead><tbody>{rows}</tbody></table></div>'
+
+
+def _arms(row: Row) -> str:
+    return f"{_contrast(row).arm} against {_contrast(row).base}"
 
 
 def _reach(row: Row) -> float:
@@ -157,22 +167,25 @@ def _reach(row: Row) -> float:
     return max(abs(max(difference.low, -1.0)), abs(min(difference.high, 1.0)), 0.01)
 
 
-def _line(row: Row, reach: float) -> str:
-    contrast = row.contrast
+def _line(row: Row, reach: float, own_arms: bool) -> str:
     difference, p, said, holm, after, validation = _cells(row)
     number, _, interval = difference.partition(" ")
-    arms = f"{contrast.arm}, {contrast.base}" if contrast else ""
+    arms = f"<small>{escape(_arms(row))}</small>" if own_arms and row.contrast else ""
+    # Overrides may be broken where their keys and lists have joints.
+    label = re.sub(r"(?<=[.,=@])(?=[^<])", "<wbr>", escape(row.label))
     return (
-        f'<tr><td>{escape(row.label)}</td><td class="left">{escape(arms)}</td>'
-        f"<td>{_minus(number)} <small>{_minus(interval)}</small></td><td>{_mini(row, reach)}</td><td>{p}</td>"
-        f'<td class="left">{_chip(said)}</td><td>{holm}</td><td class="left">{_chip(after)}</td>'
-        f"<td>{validation}</td><td>{escape(row.found.name)}</td></tr>"
+        f"<tr><td>{label}<small>run {escape(row.found.name)}</small></td>"
+        f"<td>{_minus(number)}<small>{_minus(interval)}</small>{arms}</td>"
+        f'<td class="plot">{_mini(row, reach)}</td>'
+        f'<td class="left">{_chip(said, p)}</td><td class="left">{_chip(after, holm)}</td><td>{validation}</td></tr>'
     )
 
 
-def _chip(said: str) -> str:
-    tone = {"helps": "helps", "hurts": "hurts"}.get(said.split(" (")[0], "none")
-    return f'<span class="chip {tone}">{escape(said)}</span>'
+def _chip(said: str, p: str) -> str:
+    word, _, status = said.partition(" (")
+    tone = {"helps": "helps", "hurts": "hurts"}.get(word, "none")
+    more = "".join(f"<small>{part}</small>" for part in (f"p {p}" if p else "", status.rstrip(")")) if part)
+    return f'<span class="chip {tone}">{escape(word)}</span>{more}'
 
 
 def _minus(text: str) -> str:

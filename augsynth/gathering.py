@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from augsynth.config import begun, key_of, planned
+from augsynth.config import begun, key_of, of_compare, planned
 from augsynth.errors import AugsynthError
 from augsynth.quality.statistics import Contrast, Estimate, holm, verdict
 
@@ -96,7 +96,7 @@ def gather(folder: Path) -> Gathered:
 def find(folder: Path) -> list[Found]:
     """Return the runs below `folder` by their numbers or names, then those of its sweep that were never begun."""
     places = {path.parent for path in folder.rglob(RESULTS)} | {path.parent for path in folder.rglob(FAILED)}
-    places |= {path.parent for path in folder.rglob(".hydra")}
+    places |= {path.parent for path in folder.rglob(".hydra") if of_compare(path)}
     runs = [_read(place, folder) for place in sorted(places, key=lambda place: _natural(place.relative_to(folder)))]
     known = {tuple(sorted(run.overrides)) for run in runs}
     missing = [overrides for overrides in planned(folder) or () if tuple(sorted(overrides)) not in known]
@@ -111,7 +111,7 @@ def _read(place: Path, folder: Path) -> Found:
     name, overrides = place.relative_to(folder).as_posix(), begun(place)
     if not (place / RESULTS).is_file():
         if (place / FAILED).is_file():
-            return Found(name, overrides, "failed", (place / FAILED).read_text(encoding="utf-8").strip())
+            return Found(name, overrides, "failed", " ".join((place / FAILED).read_text(encoding="utf-8").split()))
         return Found(name, overrides, "unfinished", f"no {RESULTS}: it was killed, or it is still running")
     try:
         results = json.loads((place / RESULTS).read_text(encoding="utf-8"))

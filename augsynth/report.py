@@ -53,6 +53,7 @@ td:first-child { font-weight: 600; }
 td small { color: var(--soft); font-size: .86em; }
 .chip { color: var(--tone); font-weight: 650; }
 svg { width: 100%; height: auto; display: block; margin: .5rem 0; }
+.figure svg { min-width: 40rem; }
 svg text { font: 13px system-ui, "Liberation Sans", sans-serif; fill: var(--ink); }
 svg .axis { fill: var(--soft); font-size: 12px; }
 svg .grid { stroke: var(--line); stroke-width: 1; }
@@ -172,7 +173,7 @@ def _figure(comparison: Comparison) -> str:
         "Left: accuracy of each run (pale dots, one per seed), their mean and its interval. Right: the paired "
         f"difference to {escape(comparison.protocol.base)}, with its interval; one that crosses zero is no evidence."
     )
-    return f'{difference_plot(comparison)}\n<p class="soft">{caption}</p>'
+    return f'<div class="scroll figure">{difference_plot(comparison)}</div>\n<p class="soft">{caption}</p>'
 
 
 def _samples(examples: Sequence[Example | TextExample], seed: int) -> str:

@@ -66,7 +66,7 @@ def test_help_lists_the_commands(call):
 def test_an_unknown_command_names_the_valid_ones(call):
     code, out, err = call("compar")
     assert (code, out) == (1, "")
-    valid = "compare, train-generator, evaluate, generate, preview"
+    valid = "compare, report, train-generator, evaluate, generate, preview"
     assert err == f"augsynth: there is no command 'compar'; did you mean 'compare'? Valid: {valid}\n"
 
 
@@ -108,6 +108,20 @@ WRONG = [
     (["compare", "steps=abc"], "steps='abc' must be an integer, 1 or more"),
     (["compare", "seeds=0"], "seeds=0 must be an integer, 1 or more"),
     (["compare", "augment.transforms.erase.p=3"], "RandomErasing: p=3"),
+    (
+        ["compare", "augment.transforms.affine.degrees=abc"],
+        "RandomAffine: degrees='abc' is not valid; expected a number",
+    ),
+    (
+        ["compare", "augment.transforms.affine.degrees=-4"],
+        "RandomAffine: degrees=-4 is not valid; expected a number >=",
+    ),
+    (["preview", "augment.transforms.affine.interpolation=linear"], "'linear' is not valid; expected one of nearest"),
+    (["compare", "+augment.engine=touch"], "Pipeline: engine='touch' is not one of auto, native"),
+    (["report"], "folder is needed and has no default"),
+    (["report", "missing"], "missing is not a folder; augsynth compare --multirun augment=light,strong makes some"),
+    (["report", "one", "two"], "one folder at a time, not 2: one, two"),
+    (["report", "foldr=here"], "there is no key 'foldr'; did you mean 'folder'? Valid: folder, out"),
     (["compare", "data=folder"], "data.root is needed and has no default; give it as data.root=VALUE"),
     (["compare", "data=folder", "data.root=missing"], "root='missing' is not a folder"),
     (["compare", "arms=[none,augment]"], "primary=['both', 'none'] names 'both'"),
@@ -235,6 +249,59 @@ def test_a_sweep_runs_every_value(call, tmp_path):
     # Without augmentation the two arms are one and the same training.
     assert found[0]["contrasts"][0]["difference"]["mean"] == 0
     assert out.splitlines()[-1] == str(tmp_path / "sweep" / "1")
+
+
+def test_a_run_that_fails_does_not_end_the_sweep_and_the_report_names_it(call, tmp_path):
+    sweep = "a 'sweep' of, two=2"
+    where = f"hydra.sweep.dir='{sweep}'".replace("'sweep'", "\\'sweep\\'")
+    code, out, err = call("compare", "--multirun", *TINY, *REAL, "augment=eda,light", where)
+    assert code == 1
+    assert "augsynth compare: run 0: augment: this pipeline" in err
+    assert "this pipeline edits texts, and the samples are images" in err
+    assert f"augsynth compare: a run failed; augsynth report {sweep} names those that did\n" in err
+    assert "Traceback" not in err
+    assert out.splitlines()[-1] == str(tmp_path / sweep / "1")
+    code, out, err = call("report", sweep)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == f"{sweep}/report.html"
+    assert "run 0, augment=eda: failed; augment: this pipeline edits texts, and the samples are images" in out
+    rows = json.loads((tmp_path / sweep / "gathered.json").read_text())["runs"]
+    assert [(row["status"], row["overrides"]) for row in rows] == [
+        ("failed", ["augment=eda"]),
+        ("complete", ["augment=light"]),
+    ]
+
+
+def test_a_sweep_over_a_generators_argument_is_gathered_and_a_runs_own_page_stays(call, tmp_path):
+    few = ["arms=[none,synthetic]", "primary=[synthetic,none]", "steps=2", "generator=cgan_tiny"]
+    few += ["generator.model.width=4", "generator.model.max_width=8", "generator.model.patch=4"]
+    gammas = "+generator.model.gamma=[0.5,0.5],[2.0,2.0]"
+    code, _, err = call("compare", "--multirun", *TINY, *few, gammas, "hydra.sweep.dir=sweep")
+    assert code == 0, err
+    code, out, _ = call("report", "sweep", "out=elsewhere")
+    assert code == 0
+    assert "+generator.model.gamma=[0.5,0.5]" in out
+    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == [
+        "gathered.csv",
+        "gathered.json",
+        "report.html",
+    ]
+    before = (tmp_path / "sweep" / "1" / "report.html").read_bytes()
+    code, out, _ = call("report", "sweep/1")
+    assert out.splitlines()[-1] == "sweep/1/gathered.html"
+    assert (tmp_path / "sweep" / "1" / "report.html").read_bytes() == before
+    assert not (tmp_path / ".hydra").exists()
+
+
+def test_a_comparison_returns_the_validation_accuracy_for_a_sweeper_to_maximise(call, tmp_path, monkeypatch):
+    returned = []
+    inner = cli.compare
+    monkeypatch.setitem(cli.COMMANDS, "compare", lambda config: returned.append(inner(config)) or returned[-1])
+    assert call("compare", *TINY, *REAL, "hydra.run.dir=here")[0] == 0
+    results = json.loads((tmp_path / "here" / "results.json").read_text())
+    chosen = [r["validation"]["0.01"]["accuracy"] for r in results["learning_rates"] if r["arm"] == "augment"]
+    assert returned == [pytest.approx(sum(chosen) / 2)]
+    assert type(returned[0]) is float
 
 
 def test_a_folder_of_colour_images_of_any_size_is_compared_with_the_users_network(call, tmp_path, monkeypatch):
