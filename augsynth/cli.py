@@ -211,8 +211,16 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
     if missing:
         return f"{missing[1]} is needed and has no default; give it as {missing[1]}=VALUE"
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        if error.missing_cfg_file in PLUGINS:
+            package = PLUGINS[error.missing_cfg_file]
+            return (
+                f"{error.missing_cfg_file} is in the package {package}, which is not installed: pip install {package}"
+            )
         group, _, option = error.missing_cfg_file.rpartition("/")
         return f"{group}={option}: there is no option {option!r} in group {group!r}{suggest(option, error.options)}"
+    twice = re.match(r"Multiple values for (\S+)\. To override a value use 'override \1: (\S+)'", text)
+    if twice and twice[1] in GROUPS:
+        return f"{twice[1]} has an option already; to choose another, type {twice[1]}={twice[2]}"
     if isinstance(error, OverrideParseException):
         return f"{error.override!r} cannot be read; an override is key=value, +key=value or ~key"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
@@ -249,7 +257,15 @@ def _configuration(command: str, arguments: Sequence[str]) -> Any:
     return OmegaConf.to_container(config, resolve=False)
 
 
-GROUPS = ("augment", "data", "experiment", "generator")
+GROUPS = ("augment", "data", "experiment", "generator", "sweep")
+# What Hydra's plugins bring, by their packages.
+PLUGINS = {
+    "hydra/sweeper/optuna": "hydra-optuna-sweeper",
+    "hydra/launcher/submitit_slurm": "hydra-submitit-launcher",
+    "hydra/launcher/submitit_local": "hydra-submitit-launcher",
+    "hydra/launcher/joblib": "hydra-joblib-launcher",
+    "hydra/launcher/ray": "hydra-ray-launcher",
+}
 # Of the configurations that have others.
 GROUPS_OF: dict[str, tuple[str, ...]] = {
     "gallery": (),
@@ -257,7 +273,7 @@ GROUPS_OF: dict[str, tuple[str, ...]] = {
     "evaluate": ("data",),
     "generate": ("data",),
     "train_generator": ("data", "generator"),
-    "compare_text": ("data", "experiment"),
+    "compare_text": ("data", "experiment", "sweep"),
 }
 
 

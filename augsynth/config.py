@@ -324,10 +324,11 @@ def planned(folder: Path) -> list[tuple[str, ...]] | None:
         return None
     fixed = [f"{key}={value}" for key, value in (settings.sweeper.get("params") or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*fixed, *settings.overrides.task])
-    choices = []
+    # A key that is given twice counts once, with its last value.
+    choices = {}
     for override in overrides:
         key = override.get_key_element()
         swept = override.is_sweep_override()
         values = override.sweep_string_iterator() if swept else [override.get_value_element_as_str()]
-        choices.append([f"{key}={value}" for value in values])
-    return [tuple(map(str, job)) for job in product(*choices)]
+        choices[key] = [f"{key}={value}" for value in values]
+    return list(product(*choices.values()))

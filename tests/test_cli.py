@@ -274,13 +274,16 @@ def test_a_run_that_fails_does_not_end_the_sweep_and_the_report_names_it(call, t
 
 def test_a_sweep_over_a_generators_argument_is_gathered_and_a_runs_own_page_stays(call, tmp_path):
     few = ["arms=[none,synthetic]", "primary=[synthetic,none]", "steps=2", "generator=cgan_tiny"]
-    few += ["generator.model.width=4", "generator.model.max_width=8", "generator.model.patch=4"]
+    few += ["generator.model.width=4", "generator.model.max_width=8", "generator.model.patch=4", "seeds=1"]
     gammas = "+generator.model.gamma=[0.5,0.5],[2.0,2.0]"
     code, _, err = call("compare", "--multirun", *TINY, *few, gammas, "hydra.sweep.dir=sweep")
     assert code == 0, err
     code, out, _ = call("report", "sweep", "out=elsewhere")
     assert code == 0
     assert "+generator.model.gamma=[0.5,0.5]" in out
+    assert "never begun" not in out
+    rows = json.loads((tmp_path / "elsewhere" / "gathered.json").read_text())["runs"]
+    assert [row["overrides"][0].split("=")[1] for row in rows] == ["[0.5,0.5]", "[2.0,2.0]"]
     assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == [
         "gathered.csv",
         "gathered.json",
