@@ -319,7 +319,7 @@ def planned(folder: Path) -> list[tuple[str, ...]] | None:
     from omegaconf import OmegaConf
 
     kept = folder / "multirun.yaml"
-    settings = OmegaConf.load(kept).get("hydra") if kept.is_file() else None
+    settings = OmegaConf.select(OmegaConf.load(kept), "hydra") if kept.is_file() else None
     if settings is None or not str(settings.sweeper.get("_target_")).endswith(".BasicSweeper"):
         return None
     fixed = [f"{key}={value}" for key, value in (settings.sweeper.get("params") or {}).items()]

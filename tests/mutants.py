@@ -27,6 +27,7 @@ from faults_families import MUTANTS as FAMILIES
 from faults_gallery import MUTANTS as GALLERY
 from faults_gan import MUTANTS as GAN
 from faults_generated import MUTANTS as GENERATED
+from faults_hydra_use import MUTANTS as HYDRA_USE
 from faults_mix import MUTANTS as MIX
 from faults_models import MUTANTS as MODELS
 from faults_native import MUTANTS as NATIVE
@@ -43,7 +44,7 @@ CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
 MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
-MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY]
+MUTANTS += [*GAN, *GENERATED, *HYDRA_USE, *TEXT, *TYPOS, *QUALITY]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:
