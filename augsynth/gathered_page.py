@@ -27,7 +27,10 @@ _OWN = """.runs td:first-child { white-space: normal; overflow-wrap: anywhere; m
 .runs small { display: block; font-weight: 400; }
 .mini { width: 8rem; height: 1.4rem; margin: 0; display: inline-block; vertical-align: middle; }
 .others { padding-left: 1.2rem; } .others li { overflow-wrap: anywhere; margin: .2rem 0; }
-@media (max-width: 40rem) { .runs td:first-child { min-width: 8.5rem; } .plot { display: none; } }
+@media (max-width: 40rem) {
+  .runs th, .runs td { padding: .45rem .3rem; white-space: normal; }
+  .runs td:first-child { min-width: 7rem; } .plot { display: none; }
+}
 """
 _WIDTH = 144
 

@@ -62,9 +62,10 @@ svg .seed { fill: var(--accent); opacity: .45; }
 svg .mean { fill: var(--tone); }
 svg .interval { stroke: var(--tone); stroke-width: 3; stroke-linecap: round; }
 .samples td, .samples th { padding: .22rem; border: 0; text-align: center; white-space: normal; font-size: .78rem; }
-.samples { table-layout: fixed; min-width: 44rem; } .samples th:first-child { width: 8.5rem; }
+.samples th { overflow-wrap: anywhere; }
+.samples { table-layout: fixed; min-width: 50rem; } .samples th:first-child { width: 8.5rem; }
 .samples td:first-child { text-align: left; padding-right: .7rem; font-size: .88rem; white-space: nowrap; }
-.samples td:first-child small { display: block; font-weight: 400; }
+.samples td:first-child small { display: block; font-weight: 400; white-space: normal; }
 .samples img {
   width: 100%; max-width: 72px; min-width: 40px; image-rendering: pixelated; border-radius: 3px; display: block;
   margin: 0 auto;

@@ -296,6 +296,18 @@ def test_a_sweep_over_a_generators_argument_is_gathered_and_a_runs_own_page_stay
     assert not (tmp_path / ".hydra").exists()
 
 
+def test_an_error_that_nobody_foresaw_keeps_its_traceback_and_is_named_by_the_report(call, tmp_path, monkeypatch):
+    def broken(config):
+        raise RuntimeError("the network broke\nat layer 3")
+
+    monkeypatch.setitem(cli.COMMANDS, "compare", broken)
+    with pytest.raises(RuntimeError, match="the network broke"):
+        cli.main(["compare", "hydra.run.dir=here"])
+    assert (tmp_path / "here" / "error.txt").read_text() == "RuntimeError: the network broke\n"
+    _, _, err = call("report", "here")
+    assert "here holds no results of augsynth compare: run . failed (RuntimeError: the network broke); augsynth" in err
+
+
 def test_a_comparison_returns_the_validation_accuracy_for_a_sweeper_to_maximise(call, tmp_path, monkeypatch):
     returned = []
     inner = cli.compare
