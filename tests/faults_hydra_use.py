@@ -57,20 +57,20 @@ MUTANTS = [
         "config.py",
         'choices[key] = [f"{key}={value}" for value in values]',
         'choices[key, len(choices)] = [f"{key}={value}" for value in values]',
-        "test_cli.py::test_a_sweep_over_a_generators_argument_is_gathered_and_a_runs_own_page_stays",
+        "test_sweeps.py::test_a_sweep_over_a_generators_argument_is_gathered_and_a_runs_own_page_stays",
     ),
     _fault(
         "the sweep ended by the first failure",
         "cli.py",
         "    if config.mode != RunMode.MULTIRUN:",
         "    if config.mode:",
-        "test_cli.py::test_a_run_that_fails_does_not_end_the_sweep_and_the_report_names_it",
+        "test_sweeps.py::test_a_run_that_fails_does_not_end_the_sweep_and_the_report_names_it",
     ),
     _fault(
         "the comparison's own page overwritten",
         "gathered_page.py",
         "(PAGE_OF_ONE if (out / RESULTS).exists() else PAGE)",
         "PAGE",
-        "test_cli.py::test_a_sweep_over_a_generators_argument_is_gathered_and_a_runs_own_page_stays",
+        "test_sweeps.py::test_a_sweep_over_a_generators_argument_is_gathered_and_a_runs_own_page_stays",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Sweeps by Optuna and by submitit: shipped as configuration, and without the plugin its package is named."""
+"""Sweeps: what a failed run does, what the report gathers, and Optuna and submitit, shipped as configuration."""
 
 import json
 from importlib.metadata import PackageNotFoundError, version
@@ -106,3 +106,71 @@ def test_submitit_runs_here_and_a_failed_run_is_named(call, tmp_path):  # noqa: 
 def test_every_plugin_that_is_named_is_one_of_a_package():
     assert {"hydra/sweeper/optuna", "hydra/launcher/submitit_local"} <= set(cli.PLUGINS)
     assert set(PLUGINS.values()) <= set(cli.PLUGINS.values())
+
+
+def test_a_run_that_fails_does_not_end_the_sweep_and_the_report_names_it(call, tmp_path):  # noqa: F811
+    sweep = "a 'sweep' of, two=2"
+    where = f"hydra.sweep.dir='{sweep}'".replace("'sweep'", "\\'sweep\\'")
+    code, out, err = call("compare", "--multirun", *TINY, *REAL, "augment=eda,light", where)
+    assert code == 1
+    assert "augsynth compare: run 0: augment: this pipeline" in err
+    assert "this pipeline edits texts, and the samples are images" in err
+    assert f"augsynth compare: a run failed; augsynth report {sweep} names those that did\n" in err
+    assert "Traceback" not in err
+    assert out.splitlines()[-1] == str(tmp_path / sweep / "1")
+    code, out, err = call("report", sweep)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == f"{sweep}/report.html"
+    assert "run 0, augment=eda: failed; augment: this pipeline edits texts, and the samples are images" in out
+    rows = json.loads((tmp_path / sweep / "gathered.json").read_text())["runs"]
+    assert [(row["status"], row["overrides"]) for row in rows] == [
+        ("failed", ["augment=eda"]),
+        ("complete", ["augment=light"]),
+    ]
+
+
+def test_a_sweep_over_a_generators_argument_is_gathered_and_a_runs_own_page_stays(call, tmp_path):  # noqa: F811
+    few = ["arms=[none,synthetic]", "primary=[synthetic,none]", "steps=2", "generator=cgan_tiny"]
+    few += ["generator.model.width=4", "generator.model.max_width=8", "generator.model.patch=4", "seeds=1"]
+    gammas = "+generator.model.gamma=[0.5,0.5],[2.0,2.0]"
+    code, _, err = call("compare", "--multirun", *TINY, *few, gammas, "hydra.sweep.dir=sweep")
+    assert code == 0, err
+    code, out, _ = call("report", "sweep", "out=elsewhere")
+    assert code == 0
+    assert "+generator.model.gamma=[0.5,0.5]" in out
+    assert "never begun" not in out
+    rows = json.loads((tmp_path / "elsewhere" / "gathered.json").read_text())["runs"]
+    assert [row["overrides"][0].split("=")[1] for row in rows] == ["[0.5,0.5]", "[2.0,2.0]"]
+    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == [
+        "gathered.csv",
+        "gathered.json",
+        "report.html",
+    ]
+    before = (tmp_path / "sweep" / "1" / "report.html").read_bytes()
+    code, out, _ = call("report", "sweep/1")
+    assert out.splitlines()[-1] == "sweep/1/gathered.html"
+    assert (tmp_path / "sweep" / "1" / "report.html").read_bytes() == before
+    assert not (tmp_path / ".hydra").exists()
+
+
+def test_an_error_that_nobody_foresaw_keeps_its_traceback_and_is_named_by_the_report(call, tmp_path, monkeypatch):  # noqa: F811
+    def broken(config):
+        raise RuntimeError("the network broke\nat layer 3")
+
+    monkeypatch.setitem(cli.COMMANDS, "compare", broken)
+    with pytest.raises(RuntimeError, match="the network broke"):
+        cli.main(["compare", "hydra.run.dir=here"])
+    assert (tmp_path / "here" / "error.txt").read_text() == "RuntimeError: the network broke\n"
+    _, _, err = call("report", "here")
+    assert "here holds no results of augsynth compare: run . failed (RuntimeError: the network broke); augsynth" in err
+
+
+def test_a_comparison_returns_the_validation_accuracy_for_a_sweeper_to_maximise(call, tmp_path, monkeypatch):  # noqa: F811
+    returned = []
+    inner = cli.compare
+    monkeypatch.setitem(cli.COMMANDS, "compare", lambda config: returned.append(inner(config)) or returned[-1])
+    assert call("compare", *TINY, *REAL, "hydra.run.dir=here")[0] == 0
+    results = json.loads((tmp_path / "here" / "results.json").read_text())
+    chosen = [r["validation"]["0.01"]["accuracy"] for r in results["learning_rates"] if r["arm"] == "augment"]
+    assert returned == [pytest.approx(sum(chosen) / 2)]
+    assert type(returned[0]) is float
