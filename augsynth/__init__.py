@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from augsynth.adapters.albumentations import from_albumentations
     from augsynth.adapters.nlpaug import from_nlpaug
     from augsynth.adapters.torchvision import from_torchvision
+    from augsynth.data.collate import collate
     from augsynth.data.datasets import FolderDataset
     from augsynth.data.sampler import KeyedSampler, loader
+    from augsynth.data.stream import AugmentedIterable
     from augsynth.data.synthetic import SyntheticDataset, balance, blend
     from augsynth.data.texts import CsvDataset
-    from augsynth.data.wrap import AugmentedDataset, collate, wrap
+    from augsynth.data.wrap import AugmentedDataset, wrap
     from augsynth.exporting.export import export
     from augsynth.exporting.png import provenance_of
     from augsynth.lightning import callbacks
@@ -33,6 +35,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AugmentedDataset",
+    "AugmentedIterable",
     "AugsynthError",
     "Batch",
     "CsvDataset",
@@ -65,6 +68,7 @@ __all__ = [
 # Public name -> the module that defines it.
 _LAZY = {
     "AugmentedDataset": "augsynth.data.wrap",
+    "AugmentedIterable": "augsynth.data.stream",
     "CsvDataset": "augsynth.data.texts",
     "FolderDataset": "augsynth.data.datasets",
     "KeyedSampler": "augsynth.data.sampler",
@@ -73,7 +77,7 @@ _LAZY = {
     "Views": "augsynth.views",
     "balance": "augsynth.data.synthetic",
     "blend": "augsynth.data.synthetic",
-    "collate": "augsynth.data.wrap",
+    "collate": "augsynth.data.collate",
     "export": "augsynth.exporting.export",
     "from_albumentations": "augsynth.adapters.albumentations",
     "from_nlpaug": "augsynth.adapters.nlpaug",

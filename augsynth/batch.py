@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,37 @@ def target_class(value: Any) -> str | None:
     return next((_TARGETS[cls.__name__] for cls in type(value).__mro__ if cls.__name__ in _TARGETS), None)
 
 
+def is_dataclass(sample: Any) -> bool:
+    """Tell an object of a dataclass."""
+    return hasattr(sample, "__dataclass_fields__") and not isinstance(sample, type)
+
+
+def fields_of(sample: Any) -> tuple[str, ...] | None:
+    """Return the names of a named tuple's or dataclass object's fields, None for anything else."""
+    names: tuple[str, ...] | None = getattr(sample, "_fields", None)
+    return tuple(field.name for field in fields(sample)) if names is None and is_dataclass(sample) else names
+
+
+def entries_of(sample: Any) -> list[tuple[Any, Any]]:
+    """Return a container's names (dict keys, field names or positions) with its values."""
+    if isinstance(sample, Mapping):
+        return list(sample.items())
+    names = fields_of(sample)
+    if names is not None:
+        return [(name, getattr(sample, name)) for name in names]
+    return list(enumerate(sample))
+
+
+def with_fields(sample: Any, values: Mapping[str, Any]) -> Any:
+    """Return a named tuple or dataclass object with other values; the given one is not changed."""
+    if hasattr(sample, "_replace"):
+        return sample._replace(**values)
+    changed = copy(sample)  # and not dataclasses.replace, which would run the user's __post_init__ again
+    for name, value in values.items():
+        object.__setattr__(changed, name, value)
+    return changed
+
+
 def find_image(sample: Any, key: Path = None) -> Path:
     """Return where the image stands in a sample: None (the sample itself), a position, a dict key or a field name.
 
@@ -66,14 +98,16 @@ def find_image(sample: Any, key: Path = None) -> Path:
         return None
     if isinstance(sample, Mapping):
         found: list[Any] = [name for name in IMAGE_KEYS if name in sample and is_image(sample[name])]
-    elif isinstance(sample, (tuple, list)):
-        fields = getattr(sample, "_fields", range(len(sample)))
-        found = [
-            name for name, value in zip(fields, sample, strict=True) if is_image(value) and not target_class(value)
-        ]
+        if not found and "__key__" in sample:
+            # WebDataset's samples have file extensions for keys.
+            found = [name for name, value in sample.items() if is_image(value) and not target_class(value)]
+    elif is_dataclass(sample) or isinstance(sample, (tuple, list)):
+        found = [name for name, value in entries_of(sample) if is_image(value) and not target_class(value)]
+        found = [name for name in IMAGE_KEYS if name in found] or found if is_dataclass(sample) else found
     else:
         raise TypeError(
-            f"no image in a sample of type {type(sample).__name__}; give a tensor, array, PIL image, tuple or dict"
+            f"no image in a sample of type {type(sample).__name__}; give a tensor, array, PIL image, tuple, dict or "
+            "dataclass"
         )
     if len(found) > 1:
         # Beside a batch of images, soft labels (B, K) are none.
@@ -95,7 +129,10 @@ def get_image(sample: Any, path: Path) -> Any:
     if path is None:
         return sample
     try:
-        return getattr(sample, path) if isinstance(path, str) and hasattr(sample, "_fields") else sample[path]
+        names = fields_of(sample)
+        if names is None:
+            return sample[path]
+        return getattr(sample, path if isinstance(path, str) else names[path])
     except (KeyError, IndexError, TypeError, AttributeError):
         raise TypeError(f"key={path!r} is not in {describe(sample)}") from None
 
@@ -106,9 +143,8 @@ def set_image(sample: Any, path: Path, image: Any) -> Any:
         return image
     if isinstance(sample, Mapping):
         return type(sample)({**sample, path: image})  # type: ignore[call-arg]
-    if hasattr(sample, "_fields"):
-        field = path if isinstance(path, str) else sample._fields[path]
-        return sample._replace(**{field: image})
+    if (names := fields_of(sample)) is not None:
+        return with_fields(sample, {path if isinstance(path, str) else names[path]: image})
     assert isinstance(path, int)
     items = list(sample)
     items[path] = image
@@ -119,6 +155,9 @@ def describe(sample: Any) -> str:
     """Name a sample's entries and types, for error messages."""
     if isinstance(sample, Mapping):
         return "a dict with " + ", ".join(f"{key!r}: {_kind(value)}" for key, value in sample.items())
+    if is_dataclass(sample):
+        names = ", ".join(f"{name}: {_kind(value)}" for name, value in entries_of(sample))
+        return f"a {type(sample).__name__} with {names}"
     if isinstance(sample, (tuple, list)):
         return f"a {type(sample).__name__} of (" + ", ".join(map(_kind, sample)) + ")"
     return _kind(sample)

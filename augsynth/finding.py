@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from augsynth.batch import IMAGE_KEYS, Path, describe, target_class
+from augsynth.batch import IMAGE_KEYS, Path, describe, entries_of, fields_of, is_dataclass, target_class, with_fields
 from augsynth.boxes import FORMATS
 from augsynth.target_values import split_batch
 from augsynth.text.edits import POLICIES
@@ -19,7 +19,7 @@ _ROLES = {
     "keypoints": "keypoints",
 }
 _NAMES = (*_ROLES, "labels", "label", "text", "spans", "words", "tags")
-_PLAIN = (int, float, str, bool, type(None))
+PLAIN = frozenset((int, float, str, bool, type(None)))
 INSTANCES = "masks"  # the key under which detection models have one mask per box
 LABEL_KEYS = ("labels", "area", "iscrowd")
 Place = tuple[tuple[Any, ...], bool]
@@ -135,19 +135,19 @@ def find_entries(
     """
     found: list[Entry] = []
     for holder, (sample, path) in enumerate(zip(samples, paths, strict=True)):
-        if path is not None and not (rules.keys is None and _is_bare(sample, path)):
+        if path is not None and not (rules.keys is None and is_bare(sample, path)):
             walk = _Walk(rules, index, holder, path, count)
             walk.check_keys(sample)
             found += walk.entries(sample, (), holder if count is None else None)
     return found
 
 
-def _is_bare(sample: Any, path: Path) -> bool:
+def is_bare(sample: Any, path: Path) -> bool:
     """Tell at a glance that an image has nothing but numbers and strings beside it, as most have."""
     if type(sample) is tuple:
-        return all(type(value) in _PLAIN or position == path for position, value in enumerate(sample))
+        return all(type(value) in PLAIN or position == path for position, value in enumerate(sample))
     if type(sample) is dict:
-        return all(name == path or (type(value) in _PLAIN and name not in _ROLES) for name, value in sample.items())
+        return all(name == path or (type(value) in PLAIN and name not in _ROLES) for name, value in sample.items())
     return False
 
 
@@ -170,7 +170,7 @@ class _Walk:
 
     def check_keys(self, sample: Any) -> None:
         keys = self.rules.keys
-        if keys is not None and not isinstance(keys, Mapping) and len(keys) != len(sample):
+        if keys is not None and not isinstance(keys, Mapping) and len(keys) != len(entries_of(sample)):
             raise ValueError(
                 f"{self._where(self.holder)}: keys={keys!r} names {len(keys)} entries of {describe(sample)}; "
                 "give one name per entry, None for what stays as it is"
@@ -182,7 +182,7 @@ class _Walk:
     def entries(self, container: Any, path: tuple[Any, ...], owner: int | None) -> Iterator[Entry]:
         """Yield the targets in a container that belongs to a sample, or to all samples of the batch (owner None)."""
         top, labels, boxes = not path, [], False
-        for position, (name, value) in enumerate(pairs(container)):
+        for position, (name, value) in enumerate(entries_of(container)):
             if top and self.image in (name, position):
                 continue
             role, at = self.rules.role(name, position, value, top), (*path, name)
@@ -191,7 +191,7 @@ class _Walk:
                 yield from self._entry(at, role, owner, value)
             elif role == "labels":
                 labels.append((at, value))
-            elif role is None and isinstance(value, (Mapping, tuple, list)):
+            elif role is None and (isinstance(value, (Mapping, tuple, list)) or is_dataclass(value)):
                 yield from self._inside(value, at, owner)
         if boxes:
             for at, value in labels:
@@ -207,7 +207,7 @@ class _Walk:
             yield Entry(f"{self._where(row)}: {label}", self.holder, path, role, row, part, batched=True)
 
     def _inside(self, value: Any, path: tuple[Any, ...], owner: int | None) -> Iterator[Entry]:
-        if type(value) in (list, tuple) and all(type(part) in _PLAIN for part in value):
+        if type(value) in (list, tuple) and all(type(part) in PLAIN for part in value):
             return  # of which there may be many
         listed = owner is None and not isinstance(value, Mapping) and len(value) == self.count
         if listed and all(isinstance(part, Mapping) for part in value):
@@ -218,17 +218,10 @@ class _Walk:
             yield from self.entries(value, path, owner)
 
 
-def pairs(container: Any) -> Sequence[tuple[Any, Any]]:
-    """Return a container's names (dict keys, field names or positions) with its values."""
-    if isinstance(container, Mapping):
-        return list(container.items())
-    return list(zip(getattr(container, "_fields", range(len(container))), container, strict=True))
-
-
 def get_entry(sample: Any, path: tuple[Any, ...]) -> Any:
     """Return what stands at a path of names."""
     for name in path:
-        sample = getattr(sample, name) if isinstance(name, str) and hasattr(sample, "_fields") else sample[name]
+        sample = getattr(sample, name) if isinstance(name, str) and fields_of(sample) is not None else sample[name]
     return sample
 
 
@@ -239,9 +232,9 @@ def put_entries(sample: Any, values: Mapping[tuple[Any, ...], Any]) -> Any:
     inner: dict[Any, dict[tuple[Any, ...], Any]] = {}
     for path, value in values.items():
         inner.setdefault(path[0], {})[path[1:]] = value
-    changed = {name: put_entries(value, inner[name]) for name, value in pairs(sample) if name in inner}
+    changed = {name: put_entries(value, inner[name]) for name, value in entries_of(sample) if name in inner}
     if isinstance(sample, Mapping):
         return type(sample)({**sample, **changed})  # type: ignore[call-arg]
-    if hasattr(sample, "_fields"):
-        return sample._replace(**changed)
+    if fields_of(sample) is not None:
+        return with_fields(sample, changed)
     return type(sample)([changed.get(i, value) for i, value in enumerate(sample)])

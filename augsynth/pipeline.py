@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from augsynth.batch import Path, describe, find_image, get_image, is_image, set_image
+from augsynth.batch import Path, describe, find_image, get_image, is_dataclass, is_image, set_image
+from augsynth.columns import as_columns, rows_of_columns
 from augsynth.engines.output import Output
 from augsynth.errors import Checked
 from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
@@ -159,7 +160,7 @@ class Pipeline(Checked, Written):
         key: int | str | None = None,
         keys: Keys | None = None,
     ) -> Any:
-        """Augment an image, a batch, a sample around one (tuple, dict) or a list of samples; structure is kept.
+        """Augment an image, a batch, a sample (tuple, dict), a list of samples or a dict of lists; structure is kept.
 
         index: one int per image; without it a fresh key is drawn from torch's global generator. key: where the image
         stands in a sample that leaves it open; keys: what all entries are, as the pipeline's own. strength: 0 to 1, a
@@ -185,15 +186,19 @@ class Pipeline(Checked, Written):
         rules = self.rules if keys is None else replace(self.rules, keys=keys)
         key = rules.image if key is None else key
         normalized = self.plan.normalize is not None
-        if isinstance(data, list) and data and all(_is_sample(entry) for entry in data):
-            paths = [find_image(entry, key) for entry in data]
-            images = [get_image(entry, path) for entry, path in zip(data, paths, strict=True)]
+        columns = rows_of_columns(data, key)
+        listed = data if columns is None else columns
+        if isinstance(listed, list) and listed and all(_is_sample(entry) for entry in listed):
+            paths = [find_image(entry, key) for entry in listed]
+            images = [get_image(entry, path) for entry, path in zip(listed, paths, strict=True)]
             rng = self._rng(len(images), index, epoch, occurrence)
-            targets = self.find_targets(data, paths, rng.index.tolist(), rules)
+            targets = self.find_targets(listed, paths, rng.index.tolist(), rules)
             rendered, forms = self._render(images, rng, strength, targets)
             done = [from_tensor(image, form, normalized) for image, form in zip(rendered, forms, strict=True)]
-            result = [set_image(e, path, image) for e, path, image in zip(data, paths, done, strict=True)]
-            return result if targets is None else [targets.put(i, e, _tensor(done[i])) for i, e in enumerate(result)]
+            result = [set_image(e, path, image) for e, path, image in zip(listed, paths, done, strict=True)]
+            if targets is not None:
+                result = [targets.put(i, e, _tensor(done[i])) for i, e in enumerate(result)]
+            return result if columns is None else as_columns(data, result)
         path = find_image(data, key)
         image = get_image(data, path)
         rows, join = split(image)
@@ -378,7 +383,7 @@ def _tensor(image: Any) -> bool:
 
 
 def _is_sample(entry: Any) -> bool:
-    return is_image(entry) or isinstance(entry, (tuple, Mapping))
+    return is_image(entry) or isinstance(entry, (tuple, Mapping)) or is_dataclass(entry)
 
 
 def _check_alike(forms: Sequence[Form]) -> None:

@@ -81,7 +81,7 @@ class KeyedIndex(int):
     occurrence: int
 
     def __new__(cls, index: int, epoch: int = 0, occurrence: int = 0) -> KeyedIndex:
-        self = super().__new__(cls, index)
+        self = int.__new__(cls, index)
         self.epoch, self.occurrence = epoch, occurrence
         return self
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from augsynth.batch import Path, describe, is_pil, target_class
-from augsynth.finding import Rules, get_entry, pairs, put_entries
+from augsynth.batch import Path, describe, entries_of, is_pil, target_class
+from augsynth.finding import Rules, get_entry, put_entries
 from augsynth.transforms.base import Array
 
 # The names under which a sample has its class.
@@ -33,7 +33,7 @@ def find_label(sample: Any, image: Path, rules: Rules) -> Place | None:
     else:
         found = list(_named(sample, (), image, rules))
         if not found and not isinstance(sample, Mapping) and len(sample) == 2:
-            other = next((name, value) for i, (name, value) in enumerate(pairs(sample)) if image not in (name, i))
+            other = next((name, value) for i, (name, value) in enumerate(entries_of(sample)) if image not in (name, i))
             found = [(other[0],)] if _is_label(other[1]) else []
     if len(found) > 1:
         names = " and ".join(repr(".".join(map(str, place))) for place in found)
@@ -42,7 +42,7 @@ def find_label(sample: Any, image: Path, rules: Rules) -> Place | None:
 
 
 def _named(container: Any, path: Place, image: Path, rules: Rules) -> Iterator[Place]:
-    entries = pairs(container)
+    entries = entries_of(container)
     roles = [rules.role(name, i, value, not path) for i, (name, value) in enumerate(entries)]
     for position, ((name, value), role) in enumerate(zip(entries, roles, strict=True)):
         if (not path and image in (name, position)) or role in ("mask", "boxes", "keypoints"):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from augsynth.batch import Path, describe
+from augsynth.batch import Path, describe, entries_of, is_dataclass
 from augsynth.errors import SampleError
-from augsynth.finding import Rules, get_entry, pairs, put_entries
+from augsynth.finding import Rules, get_entry, put_entries
 from augsynth.program import Plan
 from augsynth.rng import Rng
 from augsynth.soft_labels import find_label
@@ -53,7 +53,7 @@ def find_texts(sample: Any, key: Path | Sequence[Path], rules: Rules, batched: b
     key, or `keys` of the rules, says so; else a dict has them under `TEXT_KEYS`, or words under `WORD_KEYS` beside
     their tags, and a tuple as its only string. Raises TypeError naming what was seen where that is not clear.
     """
-    entries = [(name, i, value) for i, (name, value) in enumerate(pairs(sample))] if _is_container(sample) else []
+    entries = [(name, i, value) for i, (name, value) in enumerate(entries_of(sample))] if _is_container(sample) else []
     roles = {name: _role(rules, name, i, isinstance(sample, Mapping)) for name, i, _ in entries}
     if key is not None:
         wanted = list(key) if isinstance(key, (tuple, list)) else [key]
@@ -90,7 +90,9 @@ def edit_data(
     if type(data) is str:
         _check_alone(plan, data)
         return edit_texts(plan.plan, [data], rng_of(1), strength)[0]
-    if isinstance(data, list) and all(isinstance(entry, (str, tuple, Mapping)) for entry in data):
+    if isinstance(data, list) and all(
+        isinstance(entry, (str, tuple, Mapping)) or is_dataclass(entry) for entry in data
+    ):
         return edit_samples(plan, data, rng_of(len(data)), strength, rules, key) if data else data
     if isinstance(data, np.ndarray) and _is_batch_of_text(data):
         _check_alone(plan, data)
@@ -265,7 +267,7 @@ def _role(rules: Rules, name: Any, position: int, mapping: bool) -> str | None:
 
 
 def _is_container(sample: Any) -> bool:
-    return isinstance(sample, (tuple, list, Mapping)) and not isinstance(sample, str)
+    return isinstance(sample, (tuple, list, Mapping)) or is_dataclass(sample)
 
 
 def _is_text(value: Any) -> bool:

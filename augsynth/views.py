@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from augsynth.batch import Path, find_image, get_image, is_image, is_pil, set_image
+from augsynth.batch import Path, find_image, get_image, is_dataclass, is_image, is_pil, set_image
+from augsynth.columns import as_columns, rows_of_columns
 from augsynth.data import parcel
 from augsynth.finding import Keys, Rules
 from augsynth.images import Form, from_tensor, split, to_array
@@ -76,6 +77,9 @@ class Views:
         """
         rules = self.rules if keys is None else replace(self.rules, keys=keys)
         key = rules.image if key is None else key
+        if (columns := rows_of_columns(data, key)) is not None:
+            given: dict[str, Any] = {"index": index, "epoch": epoch, "occurrence": occurrence}
+            return as_columns(data, self(columns, strength=strength, key=key, keys=keys, **given))
         listed = isinstance(data, list) and bool(data) and all(is_image(e) or _holds(e) for e in data)
         samples = data if listed else [data]
         paths = [find_image(sample, key) for sample in samples]
@@ -237,7 +241,7 @@ def _seed_of(seed: int, name: str) -> int:
 
 
 def _holds(entry: Any) -> bool:
-    return isinstance(entry, (tuple, Mapping))
+    return isinstance(entry, (tuple, Mapping)) or is_dataclass(entry)
 
 
 def _alike(one: Views, other: Views) -> bool:

@@ -14,6 +14,8 @@ from augsynth.transforms.text import is_unlearned, learned
 from augsynth.transforms.textmix import TextCutMix
 
 if TYPE_CHECKING:
+    import torch
+
     from augsynth.finding import Rules
     from augsynth.program import Plan
     from augsynth.rng import Rng
@@ -30,6 +32,7 @@ class Written:
         text_mix: str | None
         token_plan: Plan | None
         rules: Rules
+        dtype: torch.dtype | None
 
     def tokens(self, batch: Any, rng: Rng, strength: float = 1.0) -> dict[str, Any]:
         """Augment a mapping with "input_ids" `(B, L)` under the keys of `rng`: see `augsynth.token_run`."""
@@ -41,6 +44,13 @@ class Written:
     def pictures(self) -> bool:
         """Tell whether it has anything for images; an empty pipeline passes them on."""
         return self.text_plan is None or bool(self.plan.leaves) or self.plan.normalize is not None
+
+    @cached_property
+    def idle(self) -> bool:
+        """Tell that no sample is ever changed: there is no transform, or all have p=0."""
+        if self.plan.normalize is not None or self.dtype is not None or self.plan.mixes or self.text_mix:
+            return False
+        return all(transform.p == 0 for transform in self.transforms.values())
 
     @cached_property
     def _texts(self) -> TextPlan:

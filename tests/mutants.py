@@ -6,6 +6,9 @@ process forked from one that has torch loaded already. It prints one JSON object
 
 from __future__ import annotations
 
+import compileall
+import gc
+import importlib
 import io
 import json
 import os
@@ -38,23 +41,28 @@ from faults_tokens import MUTANTS as TOKENS
 from faults_tones import MUTANTS as TONES
 from faults_triton import MUTANTS as TRITON
 from faults_typos import MUTANTS as TYPOS
+from faults_wrapping import MUTANTS as WRAPPING
 
 TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
+LOADED = ("cv2", "pytest", "torchvision.transforms.v2", "hypothesis.strategies", "hydra", "sklearn.neighbors")
 MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
-MUTANTS += [*GAN, *GENERATED, *HYDRA_USE, *TEXT, *TYPOS, *QUALITY]
+MUTANTS += [*GAN, *GENERATED, *HYDRA_USE, *TEXT, *TYPOS, *QUALITY, *WRAPPING]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:
     """Copy the package to `folder` with the fault in it; None plants nothing."""
     source = CHECKOUT / "augsynth"
-    shutil.copytree(source, folder / "augsynth", ignore=shutil.ignore_patterns("__pycache__", "assets"))
+    # With what is compiled of it, or each process would compile the whole package anew.
+    shutil.copytree(source, folder / "augsynth", ignore=shutil.ignore_patterns("assets"))
     (folder / "augsynth" / "data" / "assets").symlink_to(source / "data" / "assets")
     if mutant is not None:
         path = folder / "augsynth" / mutant.file
         path.write_text(path.read_text().replace(mutant.old, mutant.new))
+        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+            compiled.unlink()
         if path.parent.name == "native":
             _compile(folder / "augsynth")
     return folder
@@ -117,14 +125,19 @@ def main(names: list[str]) -> None:
     """Check the mutants of these names, all by default, and the package as it is under "none"."""
     # Read when triton is imported, which torch may do.
     os.environ.setdefault("TRITON_INTERPRET", "1")
+    # Plugins of other packages, which pytest would compile anew for each fault: no test of a fault needs one.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     # Loaded once, before the forks; the package itself must not be.
-    import cv2  # noqa: F401
+    for name in LOADED:
+        importlib.import_module(name)
     import numpy as np
-    import pytest  # noqa: F401
     import torch
-    import torchvision.transforms.v2  # noqa: F401
 
     assert "augsynth" not in sys.modules
+    # What is here already is not looked through again in each process.
+    gc.collect()
+    gc.freeze()
+    compileall.compile_dir(CHECKOUT / "augsynth", quiet=1)
     torch.set_num_threads(1)
     np.random.default_rng(0)
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]

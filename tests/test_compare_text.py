@@ -190,7 +190,10 @@ def test_the_command_takes_the_user_s_own_table(
             ["compare", "--multirun", "data=banking77,demo"],
             "one call is about texts or about images",
         ),
-        (["compare", "augment=eda"], "this pipeline edits texts, and the samples are images"),
+        (
+            ["compare", "augment=eda", "arms=[none,augment]", "primary=[augment,none]", *FAST[:4], "workers=1"],
+            "this pipeline edits texts, and the samples are images",
+        ),
         (["preview", "augment=eda"], "this pipeline edits texts, and the samples are images"),
         (["preview", "data=banking77", "augment=none"], "no transforms of text"),
         (["preview", "data=banking77", "augment=strong"], "no transforms of text; on texts choose aeda, eda"),

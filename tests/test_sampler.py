@@ -127,3 +127,11 @@ def test_keyed_indices_index_arrays_tensors_and_lists() -> None:
     key = KeyedIndex(2, epoch=1)
     assert torch.arange(4)[key] == np.arange(4)[key] == list(range(4))[key] == 2
     assert torch.tensor([key]).tolist() == [2]
+
+
+def test_drawing_the_order_of_another_sampler_seeds_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(seed: int) -> None:
+        raise AssertionError("torch.manual_seed seeds the GPUs, and nobody seeds them back")
+
+    monkeypatch.setattr(torch, "manual_seed", refuse)
+    assert sorted(map(int, KeyedSampler(range(5), order=RandomSampler(range(5))))) == [0, 1, 2, 3, 4]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate
 
 from augsynth import transforms as T
 from augsynth.data.wrap import AugmentedDataset, SampleList, collate, wrap
@@ -290,15 +290,72 @@ def test_mixed_sizes_that_end_equal_are_stacked() -> None:
     assert collate(samples)[0].shape == (4, 3, 6, 6)
 
 
-class Stream(IterableDataset[Any]):
-    def __iter__(self) -> Any:
-        return iter(range(3))
-
-
-@pytest.mark.parametrize("wrong", [Stream(), DataLoader(TensorDataset(torch.zeros(2))), {"a": 1}, iter([]), None])
-def test_only_map_style_datasets_can_be_wrapped(pipeline: Pipeline, wrong: Any) -> None:
-    with pytest.raises(TypeError, match="map-style datasets are supported"):
+@pytest.mark.parametrize(
+    ("wrong", "seen"),
+    [({"a": 1}, "dict"), (iter([]), "list_iterator"), (None, "NoneType"), (torch.nn.Flatten(), "Flatten")],
+)
+def test_what_is_no_dataset_is_refused_with_what_can_be_wrapped(pipeline: Pipeline, wrong: Any, seen: str) -> None:
+    with pytest.raises(TypeError, match=f"cannot wrap {seen}; map-style datasets .* DataLoader, LightningDataModule"):
         wrap(wrong, pipeline)
+
+
+def test_a_class_in_place_of_a_dataset_is_refused(pipeline: Pipeline) -> None:
+    with pytest.raises(TypeError, match="got the class Pictures; give an object of it"):
+        wrap(Pictures, pipeline)
+
+
+def test_a_column_is_not_a_sample(pipeline: Pipeline) -> None:
+    with pytest.raises(TypeError, match=r"not by column; the column as it is: wrapped.dataset\['label'\]"):
+        wrap(Pictures(), pipeline)["label"]  # type: ignore[index]
+
+
+def test_an_index_function_is_for_streams_only(pipeline: Pipeline) -> None:
+    with pytest.raises(TypeError, match=r"index_of= is for streams, got Pictures; .*ag\.loader"):
+        wrap(Pictures(), pipeline, index_of="__key__")
+
+
+def test_what_is_set_on_the_wrapper_reaches_the_dataset_below(pipeline: Pipeline) -> None:
+    base = Pictures()
+    data = wrap(base, pipeline)
+    data.targets, data.fresh, data.key = [5] * 6, 1, 0
+    assert base.targets == [5] * 6
+    assert data[0][1] == 5
+    assert not hasattr(base, "fresh")
+    assert not hasattr(base, "key")
+    assert data.fresh == 1
+
+
+@pytest.mark.parametrize("steps", [[], [T.RandomHorizontalFlip(0.0), T.RandomErasing(p=0.0)]], ids=["empty", "off"])
+@pytest.mark.parametrize("make", [tuple, dict], ids=["tuple", "dict"])
+def test_a_pipeline_that_does_nothing_hands_tensors_on_and_draws_nothing(steps: Any, make: Any) -> None:
+    rows = [(torch.full((3, 4, 4), i, dtype=torch.uint8), i) for i in range(3)]
+    data = rows if make is tuple else [{"image": image, "label": label} for image, label in rows]
+    before = torch.get_rng_state()
+    samples = wrap(data, Pipeline(steps)).__getitems__([2, 0])
+    assert torch.equal(torch.get_rng_state(), before)
+    assert samples[0] is data[2]
+    assert samples[1] is data[0]
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        Pipeline([T.Normalize((0.5,), (0.5,))]),
+        Pipeline([], dtype=torch.float32),
+        Pipeline([T.RandomHorizontalFlip(0.0), T.MixUp(num_classes=3, p=0.0)]),
+        Pipeline([T.RandomHorizontalFlip(1.0)]),
+    ],
+)
+def test_what_does_something_is_not_taken_for_idle(pipeline: Pipeline) -> None:
+    assert not pipeline.idle
+    data = [(torch.full((3, 4, 4), i, dtype=torch.uint8), i) for i in range(3)]
+    image, label = wrap(data, pipeline).__getitems__([0, 1])[0]
+    assert image.dtype == torch.float32 or label is not data[0][1] or image is not data[0][0]
+
+
+def test_pil_images_become_tensors_under_an_empty_pipeline_too() -> None:
+    image, _ = wrap(Pictures(), Pipeline([])).__getitems__([1])[0]
+    assert torch.equal(image, torch.from_numpy(picture(1)).permute(2, 0, 1))
 
 
 def test_a_second_argument_that_is_no_pipeline_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import distributed
-from torch.utils.data import DataLoader, Sampler, Subset
+from torch.utils.data import DataLoader, Sampler, SequentialSampler, Subset
 from torch.utils.data.distributed import DistributedSampler
 
 from augsynth.data.departing import Start
@@ -65,8 +65,8 @@ class KeyedSampler(DistributedSampler[Any]):
         return self._shared()[1]
 
     def _shared(self) -> tuple[int, int]:
-        if isinstance(self.order, DistributedSampler):
-            return 1, 0  # the user's sampler has dealt the samples out already
+        if hasattr(self.order, "rank") and (hasattr(self.order, "num_replicas") or hasattr(self.order, "world_size")):
+            return 1, 0  # the user's sampler, a DistributedSampler or one like it, has dealt the samples out already
         if self._share is not None:
             return self._share
         if distributed.is_available() and distributed.is_initialized():
@@ -81,10 +81,12 @@ class KeyedSampler(DistributedSampler[Any]):
         epoch, start = self.epoch, self._start
         self.epoch, self._start = epoch + 1, 0
         indices, occurrences = self._keys(epoch)
-        for position in range(start, len(indices)):
+        # As lists: to read an array's numbers one by one takes three times as long.
+        pairs = zip(indices[start:].tolist(), occurrences[start:].tolist(), strict=True)
+        for position, (index, occurrence) in enumerate(pairs, start + 1):
             if self._counts_itself:
-                self._reached = epoch, position + 1
-            yield KeyedIndex(int(indices[position]), epoch, int(occurrences[position]))
+                self._reached = epoch, position
+            yield KeyedIndex(index, epoch, occurrence)
 
     def rows(self) -> np.ndarray | None:
         """Return the indices that the next epoch is going to yield in this process; None where another sampler says.
@@ -135,6 +137,8 @@ class KeyedSampler(DistributedSampler[Any]):
 
     def _indices(self, epoch: int) -> np.ndarray:
         rng = Rng.of(self.seed, 0, epoch)
+        if type(self.order) is SequentialSampler:
+            return np.arange(len(self.order))
         if self.order is not None:
             return _keyed_order(self.order, epoch, rng)
         size = self._size()
@@ -149,14 +153,26 @@ def _keyed_order(order: Sampler[int], epoch: int, rng: Rng) -> np.ndarray:
     own = getattr(order, "generator", None)
     if not isinstance(own, torch.Generator):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return np.fromiter(order, np.int64)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too, for good
+            return _integers(order)
     before = own.get_state()
     own.manual_seed(seed ^ own.initial_seed())
     try:
-        return np.fromiter(order, np.int64)
+        return _integers(order)
     finally:
         own.set_state(before)
+
+
+def _integers(order: Sampler[int]) -> np.ndarray:
+    found = list(order)
+    try:
+        return np.fromiter(found, np.int64, len(found))
+    except (TypeError, ValueError):
+        wrong = next(index for index in found if not hasattr(index, "__index__"))
+        raise TypeError(
+            f"the sampler {type(order).__name__} gave {type(wrong).__name__} {wrong!r:.40}; a key needs an int "
+            "for an index"
+        ) from None
 
 
 def _occurrences(indices: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from augsynth import transforms as T
 from augsynth.errors import AugsynthError
+from augsynth.gallery import migration
 from augsynth.gallery.catalogue import STAY, Facts, catalogue, families, summary
 
 COMMAND = "python -m augsynth.gallery README.md"
@@ -29,7 +30,15 @@ calls it: neighbouring warps become one resample, neighbouring colours one pass.
 
 </details>
 
-{_of_text()}"""
+{_of_text()}
+
+Coming from another library:
+
+<details><summary>What a transform of torchvision, albumentations, kornia or nlpaug is called here</summary>
+
+{migration.block()}
+
+</details>"""
 
 
 def _by_family() -> str:
