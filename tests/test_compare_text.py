@@ -196,7 +196,7 @@ def test_the_command_takes_the_user_s_own_table(
         ),
         (["preview", "augment=eda"], "this pipeline edits texts, and the samples are images"),
         (["preview", "data=banking77", "augment=none"], "no transforms of text"),
-        (["preview", "data=banking77", "augment=strong"], "is for images; on texts choose"),
+        (["preview", "data=banking77", "augment=strong"], "no transforms of text; on texts choose aeda, eda"),
         (["preview", "data=banking77", "columns=0"], "columns=0 must be an integer from 1 to 50"),
     ],
 )

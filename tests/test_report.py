@@ -55,7 +55,7 @@ class Reader(HTMLParser):
         self.open, self.addresses, self.text = [], [], []
 
     def handle_starttag(self, tag, attributes):
-        if tag not in ("meta", "img", "br"):
+        if tag not in ("meta", "img", "br", "wbr"):
             self.open.append(tag)
         self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "action", "data")]
 

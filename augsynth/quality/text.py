@@ -113,7 +113,7 @@ def prepare_texts(
     for name in protocol.arms:
         pipeline = learned(arms[name], first, Words.of(first.text))
         if pipeline is not None and pipeline.text_plan is None and pipeline.token_plan is None:
-            raise ValueError(f"arm {name!r} has no transforms of text")
+            raise ValueError(f"arm {name!r} has no transforms of text; on texts choose aeda, eda, text_light or typos")
         if pipeline is not None and pipeline.text_plan is not None:
             written(pipeline, first.text[:2].tolist(), first.label[:2], Rng.of(0, [0, 1]))
     make_text_model(model, len(setup.classes), Words.of(first.text), seed=0)
