@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -113,16 +113,14 @@ def test_the_counters_of_gpus_are_found_by_uuid() -> None:
     assert (meter.joules(), meter.name) == (2.0, "2 GPUs by NVML")
 
 
-def test_codecarbon_is_asked_for_where_it_is_missing() -> None:
-    if importlib.util.find_spec("codecarbon") is not None:
-        pytest.skip("codecarbon is installed")
+def test_codecarbon_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "codecarbon", None)
     with pytest.raises(AugsynthError, match=r"country_iso_code='DEU' needs codecarbon .*augsynth\[energy\]"):
         EnergyMonitor(country_iso_code="DEU")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_codecarbon_estimates_beside_it(tmp_path: Path) -> None:
-    pytest.importorskip("codecarbon")
     logger = Kept()
     monitor = EnergyMonitor(rapl_root=tmp_path, country_iso_code="DEU")
     trainer(monitor, logger=logger).fit(Net(), plain())

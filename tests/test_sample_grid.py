@@ -95,7 +95,6 @@ def test_loggers_that_take_images_get_them(logger: Any, tmp_path: Path) -> None:
 
 
 def test_a_true_tensorboard_gets_the_picture(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboardX")
     from pytorch_lightning.loggers import TensorBoardLogger
 
     trainer(SampleGrid(), logger=TensorBoardLogger(tmp_path)).fit(Net(), plain())
