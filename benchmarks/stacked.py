@@ -7,9 +7,9 @@ the penalty. What a generator makes is counted by its nearest real digit in each
 divergence KL(generated || uniform) in nats. Real stacked digits in the same number are the floor of both. `distance`
 is the root mean square over pixels, from 0 to 1, between a channel and its nearest real digit: noise has modes too.
 
-Where training images are many the arms come out alike at this size: of 50,000, with 12,000 shown and three seeds each, 803
-to 818 modes and KL 0.60 to 0.65 on average. Where they are few the plain loss without the penalty loses modes that the
-recipe keeps: of 100, which hold all digits in each channel, with 30,000 shown, 642, 667 against 810, 794 (seeds 0, 1).
+Where training images are many the arms come out alike at this size: of 50,000, with 12,000 shown and three seeds each,
+803 to 818 modes and KL 0.60 to 0.65 on average. Where they are few the plain loss without the penalty loses modes that
+the recipe keeps: of 100, which hold all digits in each channel, with 30,000 shown, 642, 667, 677 against 810, 794, 802.
 
     python benchmarks/stacked.py [--few N] [--images N] [--samples N] [--seeds N] [--json FILE]
 """

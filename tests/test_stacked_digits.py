@@ -53,8 +53,8 @@ def test_of_few_images_the_recipe_keeps_modes_that_the_plain_loss_loses(counter:
         found[arm] = counter(gan.generate(torch.zeros(5000, dtype=torch.int64)).image)
         assert why == ""
     recipe, plain = found.values()
-    # Seeds 0, 1: 810, 794 modes, KL 0.66, 0.73, against 642, 667 and 1.17, 1.03; real digits 990, 0.11. With its loss
-    # reversed the generator has 9 modes.
+    # Seeds 0 to 2: 810, 794, 802 modes, KL 0.66, 0.73, 0.66, against 642, 667, 677 and 1.17, 1.03, 0.97; real digits
+    # 990, 0.11. With its loss reversed the generator has 9 modes.
     assert recipe.modes > 740
     assert recipe.kl < 0.85
     assert recipe.distance < 0.28
