@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import augsynth
-from augsynth.errors import AugsynthError
-from augsynth.quality.protocol import suggest
+from augsynth.errors import AugsynthError, suggest
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from augsynth.errors import AugsynthError
+from augsynth.errors import AugsynthError, ConfigError, suggest
 from augsynth.quality.models import seeded
-from augsynth.quality.protocol import suggest
 
 if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
@@ -27,10 +26,6 @@ CONFIG_MODULE = "augsynth.conf"
 # What a configuration may instantiate without being asked for by the caller.
 TRUSTED = ("augsynth.*", "torchvision.transforms.*", "albumentations.*")
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-
-
-class ConfigError(AugsynthError, ValueError):
-    """A configuration asks for something that cannot be built; the message names the key."""
 
 
 def build(config: Any, allow: Sequence[str] = (), **arguments: Any) -> Any:

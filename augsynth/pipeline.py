@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from augsynth.batch import Path, describe, find_image, get_image, is_image, set_image
+from augsynth.configured import Configured
 from augsynth.engines.output import Output
 from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
 from augsynth.fuse import fuse
@@ -23,6 +24,7 @@ from augsynth.images import (
 from augsynth.mix_targets import MixTargets, find_mixed
 from augsynth.mixing import Mixer
 from augsynth.program import Plan, Program, describe_runs, draw
+from augsynth.reading_config import check_version
 from augsynth.rendering import ENGINES, board, choose, on_cpu, prepared, render_drawn, renderer
 from augsynth.rng import IntLike, Rng
 from augsynth.targets import Targets, rules_of
@@ -59,7 +61,7 @@ def _outside_graphs(method: Method) -> Method:
 
 
 @dataclass(frozen=True, eq=False)
-class Pipeline(Written):
+class Pipeline(Written, Configured):
     """Augment images by named transforms; a pure function of (seed, epoch, index) when an index is given.
 
     transforms: a list, or a mapping of names (a None entry is left out). seed: 0 to 2**32 - 1.
@@ -88,8 +90,11 @@ class Pipeline(Written):
     span_policy: str = "keep"
     clamp: bool = True
     value_range: tuple[float, float] = (0.0, 1.0)
+    version: InitVar[int | None] = None  # of a stored configuration, see `to_config`
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, version: int | None) -> None:
+        if version is not None:
+            check_version(version)
         object.__setattr__(self, "transforms", named(self.transforms, "Pipeline"))
         for name, allowed in (("engine", ENGINES), ("color", COLORS)):
             if getattr(self, name) not in allowed:
@@ -127,6 +132,11 @@ class Pipeline(Written):
         return isinstance(other, Pipeline) and self._fields() == other._fields()
 
     __hash__ = None  # type: ignore[assignment]
+
+    def _arguments(self) -> Iterator[tuple[str, Any]]:
+        # The rules are what they are compared by: checked, and with the fields that transforms name.
+        for name, value in super()._arguments():
+            yield name, getattr(self.rules, name, value)
 
     def _fields(self) -> tuple[Any, ...]:
         names = list(self.transforms.items())  # the order counts

@@ -20,7 +20,7 @@ LAYERS = [
     {"boxes", "finding", "masks", "points", "target_values"},
     {"engines"},
     {"targets", "mix_targets", "mixing", "soft_labels", "text_run", "text_mixing", "token_run"},
-    {"texts", "written"},
+    {"texts", "written", "reading_config", "configured"},
     {"rendering", "pipeline"},
     {"adapters"},
     {"data"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -93,6 +93,8 @@ class Adapted(Pipeline):
 
     origin: Origin = field(default_factory=Origin)
     conventions: Conventions = field(default_factory=Conventions)
+
+    unwritten: ClassVar[tuple[str, ...]] = ("origin",)
 
     def _fields(self) -> tuple[Any, ...]:
         return *super()._fields(), self.conventions
