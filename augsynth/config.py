@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from augsynth.errors import AugsynthError, suggest
+from augsynth.errors import AugsynthError, ConfigError, suggest
 from augsynth.quality.models import seeded
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ CONFIG_MODULE = "augsynth.conf"
 # What a configuration may instantiate without being asked for by the caller.
 TRUSTED = ("augsynth.*", "torchvision.transforms.*", "albumentations.*")
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-
-
-class ConfigError(AugsynthError, ValueError):
-    """A configuration asks for something that cannot be built; the message names the key."""
 
 
 def build(config: Any, allow: Sequence[str] = (), **arguments: Any) -> Any:

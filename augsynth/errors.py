@@ -19,6 +19,10 @@ class SampleError(AugsynthError):
     """A sample could not be read or augmented; the message names its index."""
 
 
+class ConfigError(AugsynthError, ValueError):
+    """A configuration asks for something that cannot be built, or something cannot be written as one."""
+
+
 def suggest(wrong: str, valid: Sequence[str]) -> str:
     """Return "; did you mean 'a'? Valid: a, b, c" for an error message."""
     close = get_close_matches(str(wrong), list(valid), n=1)

@@ -251,9 +251,18 @@ def _details(comparison: Comparison, config: str) -> str:
     return f"""<h2>Details</h2>
 <details open><summary>Every run</summary>{_runs(comparison)}</details>
 <details><summary>Configuration</summary><pre>{escape(config)}</pre></details>
-<details><summary>Versions</summary><table>{numbers}</table></details>
+{_pipelines(comparison)}<details><summary>Versions</summary><table>{numbers}</table></details>
 <p class="soft">{len(comparison.runs)} runs in {duration(comparison.seconds)} on {escape(comparison.device)}.
 Beside this page: results.json holds its numbers, predictions.npz what every run said of every test sample.</p>"""
+
+
+def _pipelines(comparison: Comparison) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(arm)}</td><td><code>{escape(fingerprint or 'no pipeline')}</code></td></tr>"
+        for arm, fingerprint in comparison.pipelines.items()
+    )
+    table = f'<div class="scroll"><table>{rows}</table></div>'
+    return f"<details><summary>Fingerprints of the pipelines</summary>{table}</details>\n" if rows else ""
 
 
 def _runs(comparison: Comparison) -> str:

@@ -259,3 +259,15 @@ def test_the_configuration_of_texts_is_shown(tmp_path: Path) -> None:
     shown = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert "augsynth.quality.WordCNN" in shown
     assert "generator" not in shown
+
+
+def test_the_results_say_by_fingerprint_what_each_arm_was_trained_through() -> None:
+    assert outcome().results()["pipelines"] == {"none": None, "edits": edits().fingerprint}
+
+    def nothing(text: str) -> list[tuple[int, int]]:
+        return []
+
+    unknown = Pipeline({"drop": T.RandomDeletion(protect=nothing)})
+    arms = {"none": None, "edits": unknown}
+    found = compare_texts(source(0), source(600), arms=arms, protocol=protocol("none", "edits", seeds=1))
+    assert found.pipelines["edits"].startswith("none: Pipeline.transforms.drop (RandomDeletion).protect cannot be")

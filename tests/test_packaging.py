@@ -22,6 +22,7 @@ DISTRIBUTIONS = {
     "omegaconf": "hydra-core",
     "pytorch_lightning": "pytorch-lightning",
     "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
 }
 
 

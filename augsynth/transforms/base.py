@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 import numpy as np
@@ -249,9 +250,11 @@ class Distortion(Standalone):
 
 
 def _freeze(value: Any) -> Any:
-    """Turn lists (YAML has no tuples) into tuples and torchvision's enums into their names; keep mappings as dicts."""
+    """Turn lists (YAML has no tuples) into tuples, torchvision's enums and paths into names; keep mappings as dicts."""
     if isinstance(value, (list, tuple)) or type(value).__name__ == "ListConfig":  # of OmegaConf
         return tuple(map(_freeze, value))
+    if isinstance(value, PurePath):
+        return str(value)
     if type(value).__name__ == "InterpolationMode":
         return value.value
     return value
