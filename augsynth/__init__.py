@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from augsynth.exporting.export import export
     from augsynth.exporting.png import provenance_of
     from augsynth.lightning import callbacks
-    from augsynth.lightning.datamodule import AugmentedDataModule
+    from augsynth.lightning.data import AugmentedDataModule
     from augsynth.pipeline import Pipeline
     from augsynth.views import Views
 
@@ -69,7 +69,7 @@ __all__ = [
 
 # Public name -> the module that defines it.
 _LAZY = {
-    "AugmentedDataModule": "augsynth.lightning.datamodule",
+    "AugmentedDataModule": "augsynth.lightning.data",
     "AugmentedDataset": "augsynth.data.wrap",
     "AugmentedIterable": "augsynth.data.stream",
     "CsvDataset": "augsynth.data.texts",

@@ -7,19 +7,19 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import augsynth
-from augsynth.errors import AugsynthError
-from augsynth.quality.protocol import suggest
+from augsynth.errors import AugsynthError, suggest
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 INTERRUPTED = 130
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+_HINT = f"\n({_FULL_ERROR}=1 shows where this was raised)"
 # The flag that turns `augsynth preview` into the gallery of all transforms; Hydra's parser must not see it.
 ALL = "--all"
 # What is asked about texts has other arms, another network and another preview, hence a configuration of its own.
@@ -80,13 +80,15 @@ def _run(command: str, arguments: list[str]) -> None:
     name, function = command.replace("-", "_"), COMMANDS[command]
     if command == "preview" and ALL in arguments:
         name, function, arguments = "gallery", gallery, [argument for argument in arguments if argument != ALL]
+    elif command == "report":
+        arguments = _folder_named(arguments)
     elif f"{command}_text" in TEXTS and _about_texts(command, arguments):
         name = f"{command}_text"
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from augsynth.config import version_base
+    from augsynth.config import first_line, version_base
 
     # Networks and transforms of the user's own stand beside where the command is called, as with `python -m`.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
@@ -98,13 +100,20 @@ def _run(command: str, arguments: list[str]) -> None:
             try:
                 return function(config)
             except (HydraException, OmegaConfBaseException, AugsynthError, ValueError, TypeError, OSError) as error:
+                message = explain(error, name, arguments)
+                _note_failure(command, message)
                 # Left to Hydra, the message would come after a line about "executing job".
                 if traceback_wanted:
                     raise
-                _fail(f"augsynth {command}", explain(error, name, arguments))
+                _end_job(f"augsynth {command}", message)
+            except Exception as error:
+                _note_failure(command, f"{type(error).__name__}: {first_line(error)}")
+                raise
 
         try:
             hydra.main(**version_base(), config_path="pkg://augsynth.conf", config_name=name)(job)()
+        except JobError as error:
+            _fail(f"augsynth {command}", f"a run failed; augsynth report {error.args[1]} names those that did")
         except (HydraException, OmegaConfBaseException, OSError) as error:
             if traceback_wanted:
                 raise
@@ -112,6 +121,45 @@ def _run(command: str, arguments: list[str]) -> None:
         except SystemExit as error:
             # Hydra's argument parser leaves with 2 after it has said what is wrong.
             sys.exit(1 if error.code == 2 else error.code)
+
+
+class JobError(AugsynthError):
+    """A job of a sweep failed: what is wrong, and the folder of the sweep. The others go on."""
+
+
+def _note_failure(command: str, message: str) -> None:
+    """Leave the message in the output folder of a comparison, for `augsynth report`."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from augsynth.gathering import FAILED
+
+    # The folder itself may be what is wrong.
+    with suppress(OSError):
+        if command == "compare":
+            Path(HydraConfig.get().runtime.output_dir, FAILED).write_text(
+                message.split(_HINT)[0] + "\n", encoding="utf-8"
+            )
+
+
+def _end_job(who: str, message: str) -> NoReturn:
+    """Leave a single run; of a sweep, only this job, so that the others are run."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    config = HydraConfig.get()
+    if config.mode != RunMode.MULTIRUN:
+        _fail(who, message)
+    print(f"{who}: run {config.job.num}: {message}", file=sys.stderr)
+    raise JobError(message, config.sweep.dir)
+
+
+def _folder_named(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of `augsynth report` with its folder, the one without a key, as Hydra wants it."""
+    plain = [a for a in arguments if a[:1] not in ("-", "+") and ("=" not in a or Path(a).is_dir())]
+    if len(plain) > 1:
+        _fail("augsynth report", f"one folder at a time, not {len(plain)}: {', '.join(plain)}")
+    quoted = ["folder='{}'".format(a.replace("\\", "\\\\").replace("'", "\\'")) for a in plain]
+    return [*quoted, *(argument for argument in arguments if argument not in plain)]
 
 
 def _about_texts(command: str, arguments: Sequence[str]) -> bool:
@@ -159,21 +207,26 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
     from augsynth.config import absent, key_of
 
     text = "\n".join(line for line in str(error).strip().splitlines() if line.strip()) or type(error).__name__
-    if command in TEXTS and "Interpolation key 'data." in text:
-        chosen = next((argument for argument in arguments if "augment" in argument), "augment")
-        return f"{chosen} is for images; on texts choose eda, aeda, typos or text_light"
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
         return f"{missing[1]} is needed and has no default; give it as {missing[1]}=VALUE"
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        if error.missing_cfg_file in PLUGINS:
+            package = PLUGINS[error.missing_cfg_file]
+            return (
+                f"{error.missing_cfg_file} is in the package {package}, which is not installed: pip install {package}"
+            )
         group, _, option = error.missing_cfg_file.rpartition("/")
         return f"{group}={option}: there is no option {option!r} in group {group!r}{suggest(option, error.options)}"
+    twice = re.match(r"Multiple values for (\S+)\. To override a value use 'override \1: (\S+)'", text)
+    if twice and twice[1] in GROUPS:
+        return f"{twice[1]} has an option already; to choose another, type {twice[1]}={twice[2]}"
     if isinstance(error, OverrideParseException):
         return f"{error.override!r} cannot be read; an override is key=value, +key=value or ~key"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"cannot use {error.filename}: {error.strerror}; hydra.run.dir=DIR chooses another output folder"
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
-        return f"{text}\n({_FULL_ERROR}=1 shows where this was raised)"
+        return text + _HINT
     for argument in arguments:
         key = key_of(argument)
         if f"'{key}'" in text.splitlines()[0] and not key.startswith("hydra"):
@@ -204,14 +257,23 @@ def _configuration(command: str, arguments: Sequence[str]) -> Any:
     return OmegaConf.to_container(config, resolve=False)
 
 
-GROUPS = ("augment", "data", "experiment", "generator")
+GROUPS = ("augment", "data", "experiment", "generator", "sweep")
+# What Hydra's plugins bring, by their packages.
+PLUGINS = {
+    "hydra/sweeper/optuna": "hydra-optuna-sweeper",
+    "hydra/launcher/submitit_slurm": "hydra-submitit-launcher",
+    "hydra/launcher/submitit_local": "hydra-submitit-launcher",
+    "hydra/launcher/joblib": "hydra-joblib-launcher",
+    "hydra/launcher/ray": "hydra-ray-launcher",
+}
 # Of the configurations that have others.
 GROUPS_OF: dict[str, tuple[str, ...]] = {
     "gallery": (),
+    "report": (),
     "evaluate": ("data",),
     "generate": ("data",),
     "train_generator": ("data", "generator"),
-    "compare_text": ("data", "experiment"),
+    "compare_text": ("data", "experiment", "sweep"),
 }
 
 
@@ -274,6 +336,14 @@ def generate(config: DictConfig) -> float:
     return 0.0
 
 
+def report(config: DictConfig) -> float:
+    """the runs of a sweep of compare in one table: augsynth report FOLDER"""
+    from augsynth.gathered_page import run
+
+    print(run(plain(config)))
+    return 0.0
+
+
 def preview(config: DictConfig) -> float:
     """a picture of every transform of a pipeline; with --all, of every transform there is"""
     from augsynth.preview import run
@@ -294,6 +364,7 @@ def gallery(config: DictConfig) -> float:
 
 COMMANDS: dict[str, Callable[[DictConfig], float]] = {
     "compare": compare,
+    "report": report,
     "train-generator": train_generator,
     "evaluate": evaluate,
     "generate": generate,

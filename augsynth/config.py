@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from augsynth.errors import AugsynthError
+from augsynth.errors import AugsynthError, ConfigError, suggest
 from augsynth.quality.models import seeded
-from augsynth.quality.protocol import suggest
 
 if TYPE_CHECKING:
     from augsynth.pipeline import Pipeline
@@ -27,10 +28,6 @@ CONFIG_MODULE = "augsynth.conf"
 # What a configuration may instantiate without being asked for by the caller.
 TRUSTED = ("augsynth.*", "torchvision.transforms.*", "albumentations.*")
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-
-
-class ConfigError(AugsynthError, ValueError):
-    """A configuration asks for something that cannot be built; the message names the key."""
 
 
 def build(config: Any, allow: Sequence[str] = (), **arguments: Any) -> Any:
@@ -170,7 +167,8 @@ def absent(config: Any, override: str, groups: Sequence[str] = ()) -> str | None
                     f"{target.rpartition('.')[2]} has an argument {part!r}, which this configuration does not set yet; "
                     f"to set it, type {shlex.quote('+' + override)}"
                 )
-            valid = dict.fromkeys([*map(str, node), *accepted, *(() if walked else groups)])
+            known = [str(key) for key in node if key != "_convert_"]  # Hydra's own, which nobody overrides
+            valid = dict.fromkeys([*known, *accepted, *(() if walked else groups)])
             return f"there is no key {part!r}{f' in {walked}' if walked else ''}{suggest(part, list(valid))}"
         node, walked = node[part], f"{walked}.{part}" if walked else part
     return None
@@ -294,3 +292,39 @@ def to_yaml(values: Mapping[str, Any]) -> str:
     from omegaconf import OmegaConf
 
     return OmegaConf.to_yaml(OmegaConf.create(dict(values)))
+
+
+def begun(folder: Path) -> tuple[str, ...]:
+    """Return the overrides that Hydra says the run in `folder` was called with; none where it says nothing."""
+    from omegaconf import OmegaConf
+
+    kept = folder / ".hydra" / "overrides.yaml"
+    return tuple(map(str, OmegaConf.load(kept))) if kept.is_file() else ()
+
+
+def of_compare(kept: Path) -> bool:
+    """Tell whether the configuration that Hydra keeps in a folder is of a comparison, and not of a preview, say."""
+    from omegaconf import OmegaConf
+
+    return (kept / "config.yaml").is_file() and "learning_rates" in OmegaConf.load(kept / "config.yaml")
+
+
+def planned(folder: Path) -> list[tuple[str, ...]] | None:
+    """Return the overrides of every job of the sweep in `folder`; None where it is no sweep over a grid."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    kept = folder / "multirun.yaml"
+    settings = OmegaConf.select(OmegaConf.load(kept), "hydra") if kept.is_file() else None
+    if settings is None or not str(settings.sweeper.get("_target_")).endswith(".BasicSweeper"):
+        return None
+    fixed = [f"{key}={value}" for key, value in (settings.sweeper.get("params") or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*fixed, *settings.overrides.task])
+    # A key that is given twice counts once, with its last value.
+    choices = {}
+    for override in overrides:
+        key = override.get_key_element()
+        swept = override.is_sweep_override()
+        values = override.sweep_string_iterator() if swept else [override.get_value_element_as_str()]
+        choices[key] = [f"{key}={value}" for value in values]
+    return list(product(*choices.values()))

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from augsynth.errors import AugsynthError
+from augsynth.errors import AugsynthError, suggest
 from augsynth.exporting.export import Exported, export, labels_of_each
 from augsynth.fitting import Training
 from augsynth.generators import load
 from augsynth.generators.base import ImageGenerator
 from augsynth.quality.judge import judge
-from augsynth.quality.protocol import suggest
 from augsynth.quality.utility import choose_device
 
 OPTIONS = ("format", "seed", "epoch", "truncation", "attributes")

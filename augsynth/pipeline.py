@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +12,9 @@ import torch
 
 from augsynth.batch import Path, describe, find_image, get_image, is_dataclass, is_image, set_image
 from augsynth.columns import as_columns, rows_of_columns
+from augsynth.configured import Configured
 from augsynth.engines.output import Output
+from augsynth.errors import Checked
 from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
 from augsynth.fuse import fuse
 from augsynth.images import (
@@ -24,13 +26,25 @@ from augsynth.images import (
 from augsynth.mix_targets import MixTargets, find_mixed
 from augsynth.mixing import Mixer
 from augsynth.program import Plan, Program, describe_runs, draw
-from augsynth.rendering import ENGINES, board, choose, on_cpu, prepared, render_drawn, renderer
+from augsynth.reading_config import check_version
+from augsynth.rendering import (
+    ENGINES,
+    board,
+    check_alike,
+    check_channels,
+    choose,
+    on_cpu,
+    prepared,
+    render_drawn,
+    renderer,
+)
+from augsynth.replaying import Draws, Replayed
 from augsynth.rng import IntLike, Rng
 from augsynth.targets import Targets, rules_of
 from augsynth.text_run import text_engine
 from augsynth.texts import edit_data
 from augsynth.token_run import rows_of, token_engine
-from augsynth.transforms.base import Leaf, is_range, named
+from augsynth.transforms.base import Array, is_range, named
 from augsynth.transforms.mix import BATCHES, Mix
 from augsynth.transforms.text import is_written
 from augsynth.transforms.textmix import text_mix_of
@@ -60,7 +74,7 @@ def _outside_graphs(method: Method) -> Method:
 
 
 @dataclass(frozen=True, eq=False)
-class Pipeline(Written):
+class Pipeline(Checked, Written, Replayed, Configured):
     """Augment images by named transforms; a pure function of (seed, epoch, index) when an index is given.
 
     transforms: a list, or a mapping of names (a None entry is left out). seed: 0 to 2**32 - 1.
@@ -89,8 +103,11 @@ class Pipeline(Written):
     span_policy: str = "keep"
     clamp: bool = True
     value_range: tuple[float, float] = (0.0, 1.0)
+    version: InitVar[int | None] = None  # of a stored configuration, see `to_config`
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, version: int | None) -> None:
+        if version is not None:
+            check_version(version)
         object.__setattr__(self, "transforms", named(self.transforms, "Pipeline"))
         for name, allowed in (("engine", ENGINES), ("color", COLORS)):
             if getattr(self, name) not in allowed:
@@ -129,19 +146,15 @@ class Pipeline(Written):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def _arguments(self) -> Iterator[tuple[str, Any]]:
+        # The rules are what they are compared by: checked, and with the fields that transforms name.
+        for name, value in super()._arguments():
+            yield name, getattr(self.rules, name, value)
+
     def _fields(self) -> tuple[Any, ...]:
         names = list(self.transforms.items())  # the order counts
-        return (
-            names,
-            self.seed,
-            self.engine,
-            self.color,
-            self.dtype,
-            self.fuse,
-            self.rules,
-            self.clamp,
-            self.value_range,
-        )
+        own = self.engine, self.color, self.dtype, self.fuse, self.rules, self.clamp, self.value_range
+        return names, self.seed, *own
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={transform!r}" for name, transform in self.transforms.items())
@@ -182,6 +195,18 @@ class Pipeline(Written):
             data = edit_data(self._texts, data, rng_of, float(strength), rules, key_of_text)
             if not self.pictures:
                 return data
+        return self._pictures(data, lambda count: self._rng(count, index, epoch, occurrence), strength, key, keys)
+
+    def _pictures(
+        self,
+        data: Any,
+        rng_of: Callable[[int], Rng],
+        strength: float | torch.Tensor,
+        key: int | str | None,
+        keys: Keys | None,
+        draws: Draws | None = None,
+    ) -> Any:
+        """Augment the images of a sample, a batch or a list; draws: in the place of what `_draw` gives."""
         rules = self.rules if keys is None else replace(self.rules, keys=keys)
         key = rules.image if key is None else key
         normalized = self.plan.normalize is not None
@@ -190,9 +215,9 @@ class Pipeline(Written):
         if isinstance(listed, list) and listed and all(_is_sample(entry) for entry in listed):
             paths = [find_image(entry, key) for entry in listed]
             images = [get_image(entry, path) for entry, path in zip(listed, paths, strict=True)]
-            rng = self._rng(len(images), index, epoch, occurrence)
+            rng = rng_of(len(images))
             targets = self.find_targets(listed, paths, rng.index.tolist(), rules)
-            rendered, forms = self._render(images, rng, strength, targets)
+            rendered, forms = self._render(images, rng, strength, targets, draws)
             done = [from_tensor(image, form, normalized) for image, form in zip(rendered, forms, strict=True)]
             result = [set_image(e, path, image) for e, path, image in zip(listed, paths, done, strict=True)]
             if targets is not None:
@@ -201,12 +226,12 @@ class Pipeline(Written):
         path = find_image(data, key)
         image = get_image(data, path)
         rows, join = split(image)
-        rng = self._rng(len(rows), index, epoch, occurrence)
+        rng = rng_of(len(rows))
         count = len(rows) if rows and rows[0] is not image else None
         if count is None and self.plan.mixes:
             raise TypeError(f"{self.mixes}; {describe(data)} is one image: {BATCHES}")
         targets = self.find_targets([data], [path], rng.index.tolist(), rules, count)
-        rendered, forms = self._render(rows, rng, strength, targets)
+        rendered, forms = self._render(rows, rng, strength, targets, draws)
         done = [from_tensor(out, form, normalized) for out, form in zip(rendered, forms, strict=True)]
         whole = set_image(data, path, join(done))
         return whole if targets is None else targets.put(0, whole, _tensor(done[0]))
@@ -237,6 +262,9 @@ class Pipeline(Written):
         """Draw without rendering: the op codes and parameters of images of `sizes`, (height, width) each."""
         pairs = np.asarray(sizes, np.float64).reshape(-1, 2)
         return draw(self.plan, Rng.of(self.seed, index, epoch, occurrence), pairs, strength)
+
+    def _draw(self, rng: Rng, sizes: Array, strength: float, targets: Targets | None) -> Program:
+        return draw(self.plan, rng, sizes, strength, None if targets is None else targets.open(sizes))
 
     def explain(self) -> str:
         """Say what runs in which pass, on which engine, and where the keys come from."""
@@ -271,7 +299,7 @@ class Pipeline(Written):
         if not isinstance(images, torch.Tensor) or images.ndim != 4 or not len(images):
             raise ValueError("graphed: give a batch as it will come, a tensor (B, C, H, W)")
         forms = forms_of(images.unbind(), range(len(images)))
-        self._check_channels(forms[:1])
+        check_channels(self.plan, forms[:1])
         if choose(self.engine, images.unbind(), forms) != "triton":
             raise ValueError(
                 f"graphed: engine={self.engine} does not render {forms[0].dtype} on {forms[0].device} by triton; move "
@@ -310,7 +338,12 @@ class Pipeline(Written):
         return Targets(entries, rules, self.plan) if entries else None
 
     def _render(
-        self, images: Sequence[Any], rng: Rng, strength: float | torch.Tensor, targets: Targets | None = None
+        self,
+        images: Sequence[Any],
+        rng: Rng,
+        strength: float | torch.Tensor,
+        targets: Targets | None = None,
+        draws: Draws | None = None,
     ) -> tuple[torch.Tensor | list[torch.Tensor], list[Form]]:
         if not images:
             raise ValueError("there is no image in this batch")
@@ -320,16 +353,16 @@ class Pipeline(Written):
         if len(rng) != len(images):
             raise ValueError(f"{len(rng)} keys for {len(images)} images")
         forms = forms_of(images, rng.index.tolist())
-        _check_alike(forms.distinct)
-        self._check_channels(forms.distinct)
+        check_alike(forms.distinct)
+        check_channels(self.plan, forms.distinct)
         output, engine = self._output(forms[0]), choose(self.engine, images, forms, self._free)
-        if targets is None and self.fuse and engine == "native" and not self.plan.mixes:
+        if targets is None and draws is None and self.fuse and engine == "native" and not self.plan.mixes:
             drawn = render_drawn(self.plan, rng, images, forms, output, strength, self.color == "exact")
             if drawn is not None:
                 return drawn, forms
         sizes = np.array([form.size for form in forms], np.float64)
         ride = None if targets is None or self.plan.mixes else board(engine, images, targets)
-        program = draw(self.plan, rng, sizes, strength, None if targets is None else targets.open(sizes))
+        program = (draws or self._draw)(rng, sizes, strength, targets)
         render = renderer(engine, self.color == "exact", ride)
         if self.plan.mixes:
             if not isinstance(targets, MixTargets):
@@ -351,24 +384,6 @@ class Pipeline(Written):
         names = [type(leaf.transform).__name__ for leaf in self.plan.leaves if isinstance(leaf.transform, Mix)]
         return f"{' and '.join(dict.fromkeys(names))} mixes the images of a batch" if names else ""
 
-    def _check_channels(self, forms: Sequence[Form]) -> None:
-        """Refuse colour on images that are neither gray nor RGB, and fills that do not suit channels or value range."""
-        for form in {form.channels: form for form in reversed(forms)}.values():
-            for leaf in self.plan.leaves:
-                needs = leaf.transform.channels if isinstance(leaf.transform, Leaf) else ()
-                if needs and form.channels not in needs:
-                    wanted = " or ".join(map(str, needs))
-                    raise ValueError(f"{form.where}: {leaf.name} needs {wanted} channels, not {form.channels}")
-                fill = leaf.transform.constant
-                if len(fill) not in (1, form.channels):
-                    raise ValueError(
-                        f"{form.where}: {leaf.name} has a fill of {len(fill)} values for {form.channels} channels"
-                    )
-                if max(fill) > (white := 255 if form.dtype == torch.uint8 else 1):
-                    raise ValueError(
-                        f"{form.where}: {leaf.name} has a fill of {max(fill):g}; {form.dtype} goes from 0 to {white}"
-                    )
-
     def _output(self, form: Form) -> Output:
         normalize = self.plan.normalize
         dtype = self.dtype or (torch.float32 if normalize else form.dtype)
@@ -383,12 +398,3 @@ def _tensor(image: Any) -> bool:
 
 def _is_sample(entry: Any) -> bool:
     return is_image(entry) or isinstance(entry, (tuple, Mapping)) or is_dataclass(entry)
-
-
-def _check_alike(forms: Sequence[Form]) -> None:
-    first = forms[0]
-    for form in forms:
-        if form.dtype != first.dtype:
-            raise TypeError(
-                f"{form.where} is {form.dtype} and {first.where} is {first.dtype}: give one dtype per batch"
-            )

@@ -280,6 +280,22 @@ class Program:
                 result[leaf.name] = tuple(self.params[sample, slot, : leaf.transform.params].tolist())
         return result
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was drawn as plain data: each sample's sizes and the steps that it goes through, in order.
+
+        `Pipeline.replay` reads it again, also after steps were changed, moved or taken out; output_size is only told.
+        """
+        return {"version": 1, "samples": [self._sample(i) for i in range(len(self))]}
+
+    def _sample(self, i: int) -> dict[str, Any]:
+        steps = []
+        for slot in self.ops[i].nonzero()[0].tolist():
+            leaf = self.plan.leaves[self.ops[i, slot] - 1]
+            numbers = self.params[i, slot, : leaf.transform.params].tolist()
+            steps.append({"name": leaf.name, "transform": type(leaf.transform).__name__, "params": numbers})
+        first, last = (self.sizes[i, end].astype(int).tolist() for end in (0, -1))
+        return {"size": first, "output_size": last, "steps": steps}
+
 
 class Follower(Protocol):
     """The boxes of a batch while it is drawn, for transforms that draw with an eye to them."""

@@ -14,6 +14,7 @@ from augsynth.mixing import Render
 from augsynth.program import Plan
 from augsynth.rng import Rng
 from augsynth.targets import Targets
+from augsynth.transforms.base import Leaf
 
 if TYPE_CHECKING:
     from augsynth.engines.triton_riders import Riders
@@ -171,4 +172,33 @@ def _check_triton(forms: Sequence[Form], traced: bool) -> None:
             raise ValueError(
                 f"engine=triton renders on a {device} device here, and {form.where} is on {form.device}; move the "
                 "batch, or use engine=auto. With TRITON_INTERPRET=1 in the environment it renders on the CPU, slowly"
+            )
+
+
+def check_channels(plan: Plan, forms: Sequence[Form]) -> None:
+    """Refuse colour on images that are neither gray nor RGB, and fills that do not suit channels or value range."""
+    for form in {form.channels: form for form in reversed(forms)}.values():
+        for leaf in plan.leaves:
+            needs = leaf.transform.channels if isinstance(leaf.transform, Leaf) else ()
+            if needs and form.channels not in needs:
+                wanted = " or ".join(map(str, needs))
+                raise ValueError(f"{form.where}: {leaf.name} needs {wanted} channels, not {form.channels}")
+            fill = leaf.transform.constant
+            if len(fill) not in (1, form.channels):
+                raise ValueError(
+                    f"{form.where}: {leaf.name} has a fill of {len(fill)} values for {form.channels} channels"
+                )
+            if max(fill) > (white := 255 if form.dtype == torch.uint8 else 1):
+                raise ValueError(
+                    f"{form.where}: {leaf.name} has a fill of {max(fill):g}; {form.dtype} goes from 0 to {white}"
+                )
+
+
+def check_alike(forms: Sequence[Form]) -> None:
+    """Refuse a batch of more than one dtype."""
+    first = forms[0]
+    for form in forms:
+        if form.dtype != first.dtype:
+            raise TypeError(
+                f"{form.where} is {form.dtype} and {first.where} is {first.dtype}: give one dtype per batch"
             )

@@ -53,6 +53,7 @@ td:first-child { font-weight: 600; }
 td small { color: var(--soft); font-size: .86em; }
 .chip { color: var(--tone); font-weight: 650; }
 svg { width: 100%; height: auto; display: block; margin: .5rem 0; }
+.figure svg { min-width: 40rem; }
 svg text { font: 13px system-ui, "Liberation Sans", sans-serif; fill: var(--ink); }
 svg .axis { fill: var(--soft); font-size: 12px; }
 svg .grid { stroke: var(--line); stroke-width: 1; }
@@ -61,9 +62,10 @@ svg .seed { fill: var(--accent); opacity: .45; }
 svg .mean { fill: var(--tone); }
 svg .interval { stroke: var(--tone); stroke-width: 3; stroke-linecap: round; }
 .samples td, .samples th { padding: .22rem; border: 0; text-align: center; white-space: normal; font-size: .78rem; }
-.samples { table-layout: fixed; min-width: 44rem; } .samples th:first-child { width: 8.5rem; }
+.samples th { overflow-wrap: anywhere; }
+.samples { table-layout: fixed; min-width: 50rem; } .samples th:first-child { width: 8.5rem; }
 .samples td:first-child { text-align: left; padding-right: .7rem; font-size: .88rem; white-space: nowrap; }
-.samples td:first-child small { display: block; font-weight: 400; }
+.samples td:first-child small { display: block; font-weight: 400; white-space: normal; }
 .samples img {
   width: 100%; max-width: 72px; min-width: 40px; image-rendering: pixelated; border-radius: 3px; display: block;
   margin: 0 auto;
@@ -172,7 +174,7 @@ def _figure(comparison: Comparison) -> str:
         "Left: accuracy of each run (pale dots, one per seed), their mean and its interval. Right: the paired "
         f"difference to {escape(comparison.protocol.base)}, with its interval; one that crosses zero is no evidence."
     )
-    return f'{difference_plot(comparison)}\n<p class="soft">{caption}</p>'
+    return f'<div class="scroll figure">{difference_plot(comparison)}</div>\n<p class="soft">{caption}</p>'
 
 
 def _samples(examples: Sequence[Example | TextExample], seed: int) -> str:
@@ -249,9 +251,18 @@ def _details(comparison: Comparison, config: str) -> str:
     return f"""<h2>Details</h2>
 <details open><summary>Every run</summary>{_runs(comparison)}</details>
 <details><summary>Configuration</summary><pre>{escape(config)}</pre></details>
-<details><summary>Versions</summary><table>{numbers}</table></details>
+{_pipelines(comparison)}<details><summary>Versions</summary><table>{numbers}</table></details>
 <p class="soft">{len(comparison.runs)} runs in {duration(comparison.seconds)} on {escape(comparison.device)}.
 Beside this page: results.json holds its numbers, predictions.npz what every run said of every test sample.</p>"""
+
+
+def _pipelines(comparison: Comparison) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(arm)}</td><td><code>{escape(fingerprint or 'no pipeline')}</code></td></tr>"
+        for arm, fingerprint in comparison.pipelines.items()
+    )
+    table = f'<div class="scroll"><table>{rows}</table></div>'
+    return f"<details><summary>Fingerprints of the pipelines</summary>{table}</details>\n" if rows else ""
 
 
 def _runs(comparison: Comparison) -> str:

@@ -60,7 +60,7 @@ def page(pipeline: Pipeline, texts: Sequence[str], *, columns: int, seed: int, n
     name: of the data. Raises ValueError where the pipeline has no transforms of text.
     """
     if pipeline.text_plan is None:
-        raise ValueError("this pipeline has no transforms of text; give one, such as augment=text_light")
+        raise ValueError("this pipeline has no transforms of text; on texts choose aeda, eda, text_light or typos")
     pipeline = replace(pipeline, seed=seed)
     parts = [
         head("preview of texts", STYLE + MARKS),

@@ -216,16 +216,17 @@ def _labelled(plan: Plan) -> bool:
 
 def _instructions(plan: Plan, strength: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a row of whole numbers for each leaf, as TokenOp in native/tokens.h, and the lengths they refer to."""
-    if ("tokens", strength) not in plan.kept:
+    last, found = plan.kept.get("tokens", (None, None))  # of the last strength: a schedule has thousands
+    if last != strength:
         rows, lengths = [], np.zeros(0, np.int64)
         for leaf in plan.leaves:
             assert isinstance(leaf.transform, Tokens)
             own = *leaf.transform.scaled(strength), *leaf.transform.instruction()
             rows.append((leaf.transform.code, *own, len(lengths), len(leaf.transform.lengths)))
             lengths = np.append(lengths, leaf.transform.lengths)
-        plan.kept["tokens", strength] = np.array(rows, np.int64), lengths
-    found: tuple[np.ndarray, np.ndarray] = plan.kept["tokens", strength]
-    return found
+        found = np.array(rows, np.int64), lengths
+        plan.kept["tokens"] = strength, found  # in one piece, so that threads may share a pipeline
+    return found  # type: ignore[no-any-return]
 
 
 def _book(vocabulary: TokenVocabulary) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -12,18 +12,20 @@ import torch
 
 from augsynth.batch import Path, find_image, get_image, is_dataclass, is_image, is_pil, set_image
 from augsynth.columns import as_columns, rows_of_columns
+from augsynth.configured import Configured
 from augsynth.data import parcel
 from augsynth.finding import Keys, Rules
 from augsynth.images import Form, from_tensor, split, to_array
 from augsynth.pipeline import Pipeline
 from augsynth.program import Program
+from augsynth.reading_config import check_version
 from augsynth.rng import IntLike, Rng, philox, slot_id
 from augsynth.transforms.base import Array, Geometric, RowError, Transform, affine_matrix
 from augsynth.transforms.crop import CenterCrop, as_size
 
 
 @dataclass(frozen=True, eq=False)
-class Views:
+class Views(Configured):
     """Make several views of each image: a list of them, or a dict by name where `pipelines` is a mapping.
 
     pipelines: pipelines, or lists of transforms, in a list or a mapping of names. Each view draws by (seed, its name,
@@ -35,8 +37,11 @@ class Views:
     seed: int = 0
     named: bool = field(init=False)
     views: dict[str, Pipeline] = field(init=False)
+    version: InitVar[int | None] = None  # of a stored configuration, see `to_config`
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, version: int | None) -> None:
+        if version is not None:
+            check_version(version)
         given = self.pipelines
         if isinstance(given, (str, Pipeline, Transform)) or not isinstance(given, (Sequence, Mapping)) or not given:
             raise TypeError(f"Views takes a list or a mapping of pipelines, got {type(given).__name__} {given!r:.60}")
@@ -51,6 +56,12 @@ class Views:
         return isinstance(other, Views) and (self.seed, self.named) == (other.seed, other.named) and _alike(self, other)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def _arguments(self) -> Iterator[tuple[str, Any]]:
+        # An entry that is None keeps its place, for the others are named by theirs.
+        listed = [self.views.get(f"view_{i}") for i in range(1, len(self.pipelines) + 1)]
+        yield "pipelines", self.views if self.named else listed
+        yield "seed", self.seed
 
     def __len__(self) -> int:
         return len(self.views)

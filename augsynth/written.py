@@ -67,11 +67,11 @@ class Written:
         rules = self.rules if keys is None else replace(self.rules, keys=keys)
         return edit_samples(self._texts, samples, rng, strength, rules, None if self.pictures else key)
 
-    def write_batch(self, batch: Any, rng_of: Callable[[int], Rng], key: Any = None) -> Any:
+    def write_batch(self, batch: Any, rng_of: Callable[[int], Rng], key: Any = None, strength: float = 1.0) -> Any:
         """Edit the texts of a batch, a list of strings somewhere in it; rng_of gives the keys of so many."""
         assert self.text_plan is not None
         self._check_learned()
-        return edit_data(self._texts, batch, rng_of, 1.0, self.rules, None if self.pictures else key)
+        return edit_data(self._texts, batch, rng_of, strength, self.rules, None if self.pictures else key)
 
     def _check_learned(self) -> None:
         if "unlearned" not in self.text_plan.kept:  # type: ignore[union-attr]

@@ -8,6 +8,7 @@ candidate once, in random order; the table shows the median over rounds and the 
 within a round, which a slow phase of the machine does not bend.
 
     python benchmarks/loader.py [--workers 0 1 2] [--rounds 7] [--batch 64] [--images DIR] [--json FILE] [--quick]
+    python benchmarks/loader.py --overhead [--rounds 15] [--json FILE] [--quick]
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Any
 import albumentations as A
 import cv2
 import numpy as np
+import overhead
 import torch
 from albumentations.pytorch import ToTensorV2
 from PIL import Image
@@ -194,7 +197,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", help="folder of .jpg photographs; the demo photograph by default")
     parser.add_argument("--quick", action="store_true", help="under two minutes: batches of 8, two rounds")
     parser.add_argument("--json", type=Path)
-    args = parser.parse_args(arguments)
+    parser.add_argument("--overhead", action="store_true", help="what the plugin itself costs: see overhead.py")
+    args, others = parser.parse_known_args(arguments)
+    if args.overhead:
+        given = sys.argv[1:] if arguments is None else arguments
+        overhead.main([word for word in given if word != "--overhead"])
+        return
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     if args.quick:
         args.rounds, args.batch, args.batches = 2, 8, 6
     one_core()

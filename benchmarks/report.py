@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 COMMAND = "python benchmarks/report.py"
-FILES = ("throughput", "transforms", "curves", "loader", "parity", "gpu", "text", "accuracy", "imbalance", "cgan")
+FILES = ("throughput", "transforms", "curves", "loader", "overhead", "parity", "gpu", "text", "accuracy")
+FILES += ("imbalance", "cgan")
 TITLES = {
     "imagenet 256": "ImageNet: crop, flip, jitter, 256 to 224 px",
     "imagenet 500x375": "the same from 500x375",
@@ -75,6 +76,8 @@ def speed_block(results: Mapping[str, Any]) -> str:
         parts.append(verdict(results["transforms"]))
     if "loader" in results:
         parts.append(loader_sentence(results["loader"]))
+    if "overhead" in results:
+        parts.append(overhead_sentence(results["overhead"]))
     return "\n\n".join(parts)
 
 
@@ -134,6 +137,23 @@ def loader_sentence(result: Mapping[str, Any]) -> str:
     return f"Through a DataLoader, ImageNet recipe, batches of {result['batch']}, by workers: {'; '.join(parts)}."
 
 
+def overhead_sentence(result: Mapping[str, Any]) -> str:
+    """Say what the plugin itself costs."""
+    parts = []
+    for side, rows in result["wrapped"].items():
+        empty, closed = (100 * (rows[name]["median"] - 1) for name in ("empty pipeline", "all gated out"))
+        parts.append(f"{empty:+.0f} % (all transforms gated out: {closed:+.0f} %) at {side} px")
+    seconds = {name: row["median"] for name, row in result["seconds"].items()}
+    whose = ("augsynth", "torchvision", "albumentations")
+    first = ", ".join(f"{seconds[f'first batch, {name}']:.1f} s with {name}" for name in whose)
+    extra = seconds["import augsynth"] - seconds["import torch"]
+    return (
+        f"An empty pipeline around a dataset of tensors in memory: {'; '.join(parts)}. From the start of Python to the "
+        f"first augmented batch: {first} (`import torch` alone: {seconds['import torch']:.1f} s; augsynth adds "
+        f"{extra:.2f} s)."
+    )
+
+
 def details(results: Mapping[str, Any]) -> str:
     """Return benchmarks/results/README.md."""
     parts = [
@@ -144,7 +164,12 @@ def details(results: Mapping[str, Any]) -> str:
     for name, section in (("throughput", _recipes), ("transforms", _transforms), ("curves", _curves)):
         if name in results:
             parts += [section(results[name]), made_by(results[name])]
-    for name, section in (("loader", _loader), ("gpu", _gpu), ("text", report_text.details_of_text)):
+    for name, section in (
+        ("loader", _loader),
+        ("overhead", _overhead),
+        ("gpu", _gpu),
+        ("text", report_text.details_of_text),
+    ):
         if name in results:
             parts += [section(results[name]), made_by(results[name])]
     return "\n\n".join(parts) + "\n"
@@ -231,6 +256,18 @@ def _curves(result: Mapping[str, Any]) -> str:
 
 def _cell(row: Mapping[str, Any]) -> str:
     return f"{row['microseconds_per_image']:,.1f}" if "microseconds_per_image" in row else row.get("failed", "")
+
+
+def _overhead(result: Mapping[str, Any]) -> str:
+    head = ["times the bare loader's processor time", *(f"{side} px" for side in result["wrapped"])]
+    names = next(iter(result["wrapped"].values()))
+    rows = [[name, *(_spread(of[name]) for of in result["wrapped"].values())] for name in names]
+    seconds = [[name, _spread(row)] for name, row in result["seconds"].items()]
+    return f"## Overhead\n\n{table(head, rows)}\n\n{table(['process', 'seconds'], seconds)}"
+
+
+def _spread(row: Mapping[str, float]) -> str:
+    return f"{row['median']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
 
 def _loader(result: Mapping[str, Any]) -> str:

@@ -26,10 +26,12 @@ from pathlib import Path
 from faults import MUTANTS as CORE
 from faults import Mutant
 from faults_adapters import MUTANTS as ADAPTERS
+from faults_callbacks import MUTANTS as CALLBACKS
 from faults_families import MUTANTS as FAMILIES
 from faults_gallery import MUTANTS as GALLERY
 from faults_gan import MUTANTS as GAN
 from faults_generated import MUTANTS as GENERATED
+from faults_hydra_use import MUTANTS as HYDRA_USE
 from faults_mix import MUTANTS as MIX
 from faults_models import MUTANTS as MODELS
 from faults_native import MUTANTS as NATIVE
@@ -48,7 +50,7 @@ PARALLEL = 2
 LIMIT_SECONDS = 900
 LOADED = ("cv2", "pytest", "torchvision.transforms.v2", "hypothesis.strategies", "hydra", "sklearn.neighbors")
 MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
-MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY, *WRAPPING]
+MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY, *WRAPPING, *CALLBACKS, *HYDRA_USE]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

@@ -35,6 +35,7 @@ import gpu_kernels
 import imbalance
 import imbalance_training
 import loader
+import overhead
 import pairs
 import parity
 import peers
@@ -245,6 +246,17 @@ def test_a_curve_over_transforms_goes_to_ten_of_the_kind(kind):
     colors = sum(isinstance(step, (ag.transforms.ColorJitter, ag.transforms.RandomGrayscale)) for step in ten.ours)
     assert [len(ten.ours), len(ten.torchvision), len(ten.albumentations)] == [10, 10, 10]
     assert colors == {"geometric": 0, "colour": 10, "mixed": 5}[kind]
+
+
+def test_the_overhead_is_measured_and_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(overhead, "PROGRAMS", dict.fromkeys(overhead.PROGRAMS, "pass"))
+    loader.main(["--overhead", "--quick", "--json", str(tmp_path / "overhead.json")])
+    result = json.loads((tmp_path / "overhead.json").read_text())
+    assert result["wrapped"]["32"]["bare"]["median"] == 1
+    assert all(row["median"] > 0 for rows in result["wrapped"].values() for row in rows.values())
+    assert set(result["seconds"]) == set(overhead.PROGRAMS)
+    assert "augsynth adds" in report.overhead_sentence(result)
+    assert "empty pipeline" in capsys.readouterr().out
 
 
 def test_every_loader_yields_the_batches_that_are_timed():

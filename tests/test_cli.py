@@ -66,7 +66,7 @@ def test_help_lists_the_commands(call):
 def test_an_unknown_command_names_the_valid_ones(call):
     code, out, err = call("compar")
     assert (code, out) == (1, "")
-    valid = "compare, train-generator, evaluate, generate, preview"
+    valid = "compare, report, train-generator, evaluate, generate, preview"
     assert err == f"augsynth: there is no command 'compar'; did you mean 'compare'? Valid: {valid}\n"
 
 
@@ -108,6 +108,20 @@ WRONG = [
     (["compare", "steps=abc"], "steps='abc' must be an integer, 1 or more"),
     (["compare", "seeds=0"], "seeds=0 must be an integer, 1 or more"),
     (["compare", "augment.transforms.erase.p=3"], "RandomErasing: p=3"),
+    (
+        ["compare", "augment.transforms.affine.degrees=abc"],
+        "RandomAffine: degrees='abc' is not valid; expected a number",
+    ),
+    (
+        ["compare", "augment.transforms.affine.degrees=-4"],
+        "RandomAffine: degrees=-4 is not valid; expected a number >=",
+    ),
+    (["preview", "augment.transforms.affine.interpolation=linear"], "'linear' is not valid; expected one of nearest"),
+    (["compare", "+augment.engine=touch"], "Pipeline: engine='touch' is not one of auto, native"),
+    (["report"], "folder is needed and has no default"),
+    (["report", "missing"], "missing is not a folder; augsynth compare --multirun augment=light,strong makes some"),
+    (["report", "one", "two"], "one folder at a time, not 2: one, two"),
+    (["report", "foldr=here"], "there is no key 'foldr'; did you mean 'folder'? Valid: folder, out"),
     (["compare", "data=folder"], "data.root is needed and has no default; give it as data.root=VALUE"),
     (["compare", "data=folder", "data.root=missing"], "root='missing' is not a folder"),
     (["compare", "arms=[none,augment]"], "primary=['both', 'none'] names 'both'"),

@@ -390,3 +390,10 @@ def test_batches_do_not_depend_on_how_many_steps_follow():
     few = draw_labels(source(), 6, seed=0)
     short, long = (list(Batches(few, AUGMENT, 8, steps, seed=1)) for steps in (3, 7))
     assert all(torch.equal(a[0], b[0]) for a, b in zip(short, long, strict=False))
+
+
+def test_the_results_say_by_fingerprint_what_each_arm_was_trained_through():
+    pipelines = run().results()["pipelines"]
+    assert pipelines["none"] == pipelines["synthetic"] == EVALUATION.fingerprint
+    assert pipelines["augment"] == pipelines["both"] == AUGMENT.fingerprint
+    assert json.loads(json.dumps(pipelines)) == pipelines

@@ -190,10 +190,13 @@ def test_the_command_takes_the_user_s_own_table(
             ["compare", "--multirun", "data=banking77,demo"],
             "one call is about texts or about images",
         ),
-        (["compare", "augment=eda"], "this pipeline edits texts, and the samples are images"),
+        (
+            ["compare", "augment=eda", "arms=[none,augment]", "primary=[augment,none]", *FAST[:4], "workers=1"],
+            "this pipeline edits texts, and the samples are images",
+        ),
         (["preview", "augment=eda"], "this pipeline edits texts, and the samples are images"),
         (["preview", "data=banking77", "augment=none"], "no transforms of text"),
-        (["preview", "data=banking77", "augment=strong"], "is for images; on texts choose"),
+        (["preview", "data=banking77", "augment=strong"], "no transforms of text; on texts choose aeda, eda"),
         (["preview", "data=banking77", "columns=0"], "columns=0 must be an integer from 1 to 50"),
     ],
 )
@@ -256,3 +259,15 @@ def test_the_configuration_of_texts_is_shown(tmp_path: Path) -> None:
     shown = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert "augsynth.quality.WordCNN" in shown
     assert "generator" not in shown
+
+
+def test_the_results_say_by_fingerprint_what_each_arm_was_trained_through() -> None:
+    assert outcome().results()["pipelines"] == {"none": None, "edits": edits().fingerprint}
+
+    def nothing(text: str) -> list[tuple[int, int]]:
+        return []
+
+    unknown = Pipeline({"drop": T.RandomDeletion(protect=nothing)})
+    arms = {"none": None, "edits": unknown}
+    found = compare_texts(source(0), source(600), arms=arms, protocol=protocol("none", "edits", seeds=1))
+    assert found.pipelines["edits"].startswith("none: Pipeline.transforms.drop (RandomDeletion).protect cannot be")

@@ -22,6 +22,7 @@ DISTRIBUTIONS = {
     "omegaconf": "hydra-core",
     "pytorch_lightning": "pytorch-lightning",
     "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
 }
 
 
@@ -158,6 +159,15 @@ def test_the_checkout_works_uninstalled_from_another_directory(tmp_path: Path) -
     assert Path(place) == ROOT / "augsynth"
     assert groups == "aeda.yaml eda.yaml light.yaml none.yaml standard.yaml strong.yaml text_light.yaml typos.yaml"
     assert (samples, composed) == ("2000", "True")
+
+
+def test_a_foreign_hydra_application_borrows_the_groups_of_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    app = shutil.copytree(ROOT / "tests" / "ecosystem" / "hydra_app", tmp_path / "app")
+    code = f"import runpy, sys; sys.argv = ['app.py', 'augment=light']; runpy.run_path({str(app / 'app.py')!r}, "
+    out = python(tmp_path, tmp_path / "site", code + "run_name='__main__')").splitlines()
+    assert out[0].startswith("crop: RandomResizedCrop(size=16")
+    assert "loss" in out[-1]
 
 
 def test_a_conf_folder_beside_an_installed_package_is_not_taken_for_ours(wheel: Path, tmp_path: Path) -> None:

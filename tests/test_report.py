@@ -55,7 +55,7 @@ class Reader(HTMLParser):
         self.open, self.addresses, self.text = [], [], []
 
     def handle_starttag(self, tag, attributes):
-        if tag not in ("meta", "img", "br"):
+        if tag not in ("meta", "img", "br", "wbr"):
             self.open.append(tag)
         self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "action", "data")]
 
@@ -223,3 +223,11 @@ def test_in_a_terminal_the_bar_says_what_runs_and_how_long_is_left():
 
 def test_durations_are_written_for_people():
     assert [duration(s) for s in (4.4, 60, 200)] == ["4 s", "1 min 00 s", "3 min 20 s"]
+
+
+def test_the_page_names_the_pipeline_of_each_arm():
+    text = page(comparison(pipelines={"none": None, "augment": "0a1b2c"}), "")
+    assert "<td>none</td><td><code>no pipeline</code></td>" in text
+    assert "<td>augment</td><td><code>0a1b2c</code></td>" in text
+    assert "Fingerprints" not in page(comparison(), "")
+    read(text)

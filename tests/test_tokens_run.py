@@ -263,3 +263,11 @@ def test_tensors_take_over_where_there_is_no_compiled_kernel(monkeypatch: pytest
     monkeypatch.setattr(token_run, "kernel", None)
     monkeypatch.setattr("augsynth.rng.kernel", None)
     assert torch.equal(run(t, batch)["input_ids"], wanted)
+
+
+def test_a_plan_keeps_the_instructions_of_one_strength_alone() -> None:
+    """A schedule has another strength for every step."""
+    plan = Plan.of(named([T.TokenMask(rate=0.5)], "test"))
+    rows = [token_run._instructions(plan, strength)[0].tolist() for strength in (0.0, 0.5, 1.0, 0.5)]
+    assert rows[1] == rows[3] != rows[2]
+    assert len(plan.kept) == 1

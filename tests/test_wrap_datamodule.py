@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 import augsynth as ag
 from augsynth import transforms as T
+from augsynth.lightning.datamodule import Wrapped
 from augsynth.rng import Rng
 
 SIZE, SEED = 8, 3
@@ -135,8 +136,8 @@ def test_what_comes_back_is_of_the_users_class_with_the_users_attributes() -> No
     theirs = Module(batch_size=2)
     ours = ag.wrap(theirs, PIPELINE)
     assert isinstance(ours, Module)
-    assert isinstance(ours, ag.AugmentedDataModule)
-    assert not isinstance(theirs, ag.AugmentedDataModule)
+    assert isinstance(ours, Wrapped)
+    assert not isinstance(theirs, Wrapped)
     assert type(ours).__qualname__ == "Module"
     assert ours.hparams.batch_size == 2
     ours.setup("fit")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -94,6 +94,8 @@ class Adapted(Pipeline):
     origin: Origin = field(default_factory=Origin)
     conventions: Conventions = field(default_factory=Conventions)
 
+    unwritten: ClassVar[tuple[str, ...]] = ("origin",)
+
     def _fields(self) -> tuple[Any, ...]:
         return *super()._fields(), self.conventions
 
@@ -112,12 +114,16 @@ class Adapted(Pipeline):
         if (data is None) == (not entries):
             raise TypeError("give a sample, or its entries by name, such as image=image; not both and not nothing")
         sample = entries if data is None else (data, *more) if more else data
-        result = super().__call__(
+        return super().__call__(
             sample, index=index, epoch=epoch, occurrence=occurrence, strength=strength, key=key, keys=keys
         )
+
+    def _pictures(self, data: Any, *arguments: Any) -> Any:
+        result = super()._pictures(data, *arguments)
         if not self.conventions.tensor:
             return result
-        key = self.rules.image if key is None else key
+        key, keys = arguments[2], arguments[3]
+        key = (self.rules if keys is None else replace(self.rules, keys=keys)).image if key is None else key
         if isinstance(result, list) and all(is_image(one) or isinstance(one, (tuple, Mapping)) for one in result):
             return [as_tensors(one, find_image(one, key)) for one in result]
         return as_tensors(result, find_image(result, key))

@@ -37,6 +37,12 @@ class Conventions:
     drop_points: bool = False
     point_labels: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        # As a stored configuration has them.
+        if isinstance(self.mask_dtype, str):
+            object.__setattr__(self, "mask_dtype", getattr(torch, self.mask_dtype))
+        object.__setattr__(self, "point_labels", tuple(self.point_labels))
+
     @property
     def changes_masks(self) -> bool:
         """Tell whether masks change although no pixel moves."""

@@ -20,7 +20,7 @@ from augsynth.batch import (
     with_fields,
 )
 from augsynth.data import parcel
-from augsynth.finding import Place, Rules, get_entry, is_bare, places_of, put_entries
+from augsynth.finding import PLAIN, Place, Rules, get_entry, is_bare, places_of, put_entries
 
 
 class SampleList(list[Any]):
@@ -54,8 +54,11 @@ def collate(samples: Sequence[Any]) -> Any:
     if isinstance(samples, SampleList):
         path, images, indices, places = samples.path, samples.images, samples.indices, samples.places
     else:
-        path, images, indices = _path_of(samples[0]) if len(samples) else None, None, None
-        places = () if path is None or is_bare(samples[0], path) else places_of(samples[0], path, Rules())
+        path, images, indices, places = None, None, None, ()
+        # Tensors and numbers in a tuple have no names by which they would be boxes or masks: no need to look further.
+        if len(samples) and not _is_plain(samples[0]):
+            path = _path_of(samples[0])
+            places = () if path is None or is_bare(samples[0], path) else places_of(samples[0], path, Rules())
     if images is not None:
         if path is None:
             return parcel.post(images)
@@ -68,7 +71,7 @@ def collate(samples: Sequence[Any]) -> Any:
         rest = parcel.collate(list(samples))
     except RuntimeError:
         # torch says that sizes differ; to compare them before would cost every batch.
-        check_sizes(samples, path, indices)
+        check_sizes(samples, _path_of(samples[0]) if path is None else path, indices)
         raise
     rest = put_entries(rest, aside) if aside else rest
     return parcel.post(rest if images is None else set_image(rest, path, images))
@@ -89,6 +92,10 @@ def _as_dicts(samples: Sequence[Any]) -> list[Any]:
         return rows
     path = list(rows[0])[samples.path] if isinstance(samples.path, int) else samples.path
     return SampleList(rows, path, samples.images, samples.indices, samples.places)
+
+
+def _is_plain(sample: Any) -> bool:
+    return type(sample) is tuple and all(type(value) is torch.Tensor or type(value) in PLAIN for value in sample)
 
 
 def _path_of(sample: Any) -> Path:

@@ -341,10 +341,11 @@ def loader(
     kwargs: any other argument of torch.utils.data.DataLoader.
     Raises: TypeError for a dataset that is not wrapped, ValueError for an empty one.
     """
+    # By name, or Lightning could not make the loader again with another sampler.
     return KeyedLoader(
         dataset,
-        batch_size,
-        shuffle,
+        batch_size=batch_size,
+        shuffle=shuffle,
         seed=seed,
         sampler=sampler,
         num_replicas=num_replicas,

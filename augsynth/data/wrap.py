@@ -97,12 +97,17 @@ def _are_ready(samples: list[Any]) -> bool:
     """Tell that a pipeline that does nothing may hand samples on: tensors with nothing but numbers and strings."""
     first = samples[0]
     kind = type(first)
-    if kind is torch.Tensor:
-        return set(map(type, samples)) == {torch.Tensor}
-    if kind is not tuple and kind is not dict:
+    if set(map(type, samples)) != {kind}:
         return False
-    entries = first.items() if kind is dict else enumerate(first)
-    others = [(name, type(value)) for name, value in entries if type(value) not in PLAIN]
+    if kind is torch.Tensor:
+        return True
+    if kind is tuple and set(map(len, samples)) == {len(first)}:
+        columns = [set(map(type, column)) for column in zip(*samples, strict=True)]
+        tensors = columns.count({torch.Tensor})
+        return tensors > 0 and all(of <= PLAIN for of in columns if of != {torch.Tensor})
+    if kind is not dict:
+        return False
+    others = [(name, type(value)) for name, value in first.items() if type(value) not in PLAIN]
     return bool(others) and all(
         of is torch.Tensor and set(map(type, map(itemgetter(name), samples))) == {torch.Tensor} for name, of in others
     )

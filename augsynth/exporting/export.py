@@ -13,12 +13,11 @@ import numpy as np
 import torch
 
 from augsynth.data.reading import floats
-from augsynth.errors import AugsynthError
+from augsynth.errors import AugsynthError, suggest
 from augsynth.exporting.manifest import MANIFEST, Story, write_manifest
 from augsynth.exporting.writers import WRITERS, Sample, Writer, check_channels
 from augsynth.generators.filtering import Filtered, Judge
 from augsynth.generators.keyed import CHUNK, attributes_of
-from augsynth.quality.protocol import suggest
 from augsynth.verdict import checkpoint_of
 
 if TYPE_CHECKING:

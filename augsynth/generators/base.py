@@ -100,6 +100,9 @@ class ImageGenerator(pl.LightningModule):
         image = self.make(target, rng, values, truncation)
         return marked(image, target, rng, (type(self).__name__, self.checkpoint_hash()), said, truncation)
 
+    def refresh(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        """Take from training data what sampling needs beside the weights, before it is tried in a training; nothing."""
+
     def checkpoint_hash(self) -> str:
         """Return the hash of the weights that stands in each sample's provenance."""
         # torch counts a tensor's changes: hashing a large bank of latents anew for each batch would cost 10 ms.

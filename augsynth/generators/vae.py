@@ -125,6 +125,11 @@ class ConditionalVAE(ImageGenerator):
                 labels.append(target.cpu())
         self._keep(torch.cat(means), torch.cat(variances), torch.cat(labels))
 
+    def refresh(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        """Encode training data `(N, C, H, W)` and labels, so that `generate` works in the midst of a training."""
+        chunks = zip(torch.split(images, CHUNK), torch.split(labels, CHUNK), strict=True)
+        self.remember((floats(part), target) for part, target in chunks)
+
     def _keep(self, means: torch.Tensor, variances: torch.Tensor, labels: torch.Tensor) -> None:
         self.class_counts.copy_(torch.bincount(labels, minlength=self.num_classes))
         for label in np.unique(labels.numpy()).tolist():
@@ -179,8 +184,7 @@ class VaeTraining:
 
     def finish(self) -> None:
         """Encode the training data, from which samples are drawn."""
-        chunks = zip(torch.split(self.samples.images, CHUNK), torch.split(self.samples.labels, CHUNK), strict=True)
-        self.vae.remember((floats(images), labels) for images, labels in chunks)
+        self.vae.refresh(self.samples.images, self.samples.labels)
 
     def state(self) -> dict[str, Any]:
         """Return the optimiser's state."""

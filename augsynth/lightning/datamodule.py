@@ -13,7 +13,7 @@ _CLASSES: dict[type, type] = {}
 Step = tuple[Any, dict[str, Any]]
 
 
-class AugmentedDataModule:
+class Wrapped:
     """A LightningDataModule of the user's own class whose training DataLoaders are wrapped; made by `augsynth.wrap`.
 
     It shares its attributes with the user's object: what `setup` of one sets, the other has. Hooks, hyperparameters,
@@ -50,7 +50,7 @@ def wrap_datamodule(datamodule: Any, pipeline: Any, **options: Any) -> Any:
     """Return `datamodule` with its training data augmented; options: those of `augsynth.wrap`."""
     steps: tuple[Step, ...] = ((pipeline, options),)
     base = type(datamodule)
-    if isinstance(datamodule, AugmentedDataModule):
+    if isinstance(datamodule, Wrapped):
         base, steps = base.__mro__[2], (*datamodule.steps, *steps)
     augmented = _blank(base, steps)
     object.__setattr__(augmented, "__dict__", datamodule.__dict__)
@@ -69,7 +69,7 @@ def _class_of(base: type) -> type:
     if base not in _CLASSES:
         # A slot, because the attributes are shared with the user's object, which is to know nothing of this.
         body = {"__slots__": ("steps",), "__module__": base.__module__, "__qualname__": base.__qualname__}
-        _CLASSES[base] = type(base)(base.__name__, (AugmentedDataModule, base), {**body, "__doc__": base.__doc__})
+        _CLASSES[base] = type(base)(base.__name__, (Wrapped, base), {**body, "__doc__": base.__doc__})
     return _CLASSES[base]
 
 

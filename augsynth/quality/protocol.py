@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any
+
+from augsynth.errors import suggest
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,6 @@ class Protocol:
                     f"primary={list(self.primary)} names {arm!r}, which is not among arms={list(self.arms)}; "
                     f"name the contrast that matters most, such as primary={example}"
                 )
-
-
-def suggest(wrong: str, valid: Sequence[str]) -> str:
-    """Return "; did you mean 'a'? Valid: a, b, c" for an error message."""
-    close = get_close_matches(str(wrong), list(valid), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ";"
-    return f"{hint} Valid: {', '.join(map(str, valid))}"
 
 
 def _set(protocol: Protocol, name: str, value: Any) -> None:

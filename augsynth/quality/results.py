@@ -57,7 +57,8 @@ class TextExample:
 class Comparison:
     """The outcome of `compare`. labels `(N,)` and positions `(N,)` of the test samples in the test data.
 
-    few: seed -> positions of its training samples. interrupted: Ctrl-C came before all runs had finished.
+    few: seed -> positions of its training samples. pipelines: arm -> fingerprint of the pipeline its training samples
+    pass through, None where that is none. interrupted: Ctrl-C came before all runs had finished.
     """
 
     protocol: Protocol
@@ -72,6 +73,7 @@ class Comparison:
     device: str = "cpu"
     notes: Mapping[str, Any] = field(default_factory=dict)
     subject: str = "images"
+    pipelines: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def planned(self) -> int:
@@ -169,6 +171,7 @@ class Comparison:
                 "device": self.device,
                 "samples_per_second": {arm: round(v, 1) for arm, v in self.samples_per_second().items()},
             },
+            "pipelines": dict(self.pipelines),
             "versions": versions(),
             **self.notes,
         }

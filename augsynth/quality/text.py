@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from augsynth.configured import described
 from augsynth.quality.models import ModelFactory, accepted, seeded
 from augsynth.quality.protocol import Protocol
 from augsynth.quality.results import Comparison, Run, TextExample
@@ -83,7 +84,9 @@ def compare_texts(
     protocol.check_arms(list(arms))
     started = time.perf_counter()
     setup = prepare_texts(train_source, test_source, arms, model, protocol, device)
-    return carry_out(run_text_task, setup, text_tasks(protocol), workers, listen, started, "texts")
+    outcome = carry_out(run_text_task, setup, text_tasks(protocol), workers, listen, started, "texts")
+    pipelines = {arm: None if arms[arm] is None else described(arms[arm]) for arm in protocol.arms}
+    return replace(outcome, pipelines=pipelines)
 
 
 def _pair(arms: Arms) -> tuple[str, str]:
@@ -113,7 +116,7 @@ def prepare_texts(
     for name in protocol.arms:
         pipeline = learned(arms[name], first, Words.of(first.text))
         if pipeline is not None and pipeline.text_plan is None and pipeline.token_plan is None:
-            raise ValueError(f"arm {name!r} has no transforms of text")
+            raise ValueError(f"arm {name!r} has no transforms of text; on texts choose aeda, eda, text_light or typos")
         if pipeline is not None and pipeline.text_plan is not None:
             written(pipeline, first.text[:2].tolist(), first.label[:2], Rng.of(0, [0, 1]))
     make_text_model(model, len(setup.classes), Words.of(first.text), seed=0)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from augsynth.configured import described
 from augsynth.quality.models import ModelFactory, SmallCNN, make_model
 from augsynth.quality.protocol import ARMS, Arm, Protocol
 from augsynth.quality.results import Comparison, Example, Run, TextExample
@@ -55,7 +57,9 @@ def compare(
         raise ValueError(f"arms {', '.join(wanting)} need a generator; give one, or leave these arms out")
     started = time.perf_counter()
     setup = prepare(train_source, test_source, augment, evaluation, generator, model, protocol, arms, device)
-    return carry_out(run_task, setup, tasks(protocol, arms), workers, listen, started)
+    outcome = carry_out(run_task, setup, tasks(protocol, arms), workers, listen, started)
+    pipelines = {arm: described(augment if arms[arm].augment else evaluation) for arm in protocol.arms}
+    return replace(outcome, pipelines=pipelines)
 
 
 def carry_out(

@@ -198,6 +198,10 @@ class Lexicon:
             return _default, ()
         return type(self), ({name: np.array(array) for name, array in self._arrays.items()}, self.source)
 
+    def config_node(self) -> dict[str, Any] | None:
+        """Return what stands for it in a configuration; None for what only the user's disk has."""
+        return {"_target_": "augsynth.text.lexicon.Lexicon.default"} if self._shipped else None
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Lexicon):
             return NotImplemented
@@ -231,6 +235,11 @@ class PlainLexicon:
     def to_csr(self, vocabulary: Mapping[str, int], max_senses: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Return synonyms between whole words of a vocabulary, see `Lexicon.to_csr`."""
         return csr(self.synonyms, vocabulary, max_senses)
+
+    def config_node(self) -> dict[str, Any]:
+        """Return what stands for it in a configuration."""
+        table = {word: list(others) for word, others in self._table.items()}
+        return {"_target_": "augsynth.text.lexicon.Lexicon.from_dict", "table": table}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PlainLexicon) and self._table == other._table

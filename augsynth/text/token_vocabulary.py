@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import bz2
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -12,6 +14,7 @@ import numpy as np
 import torch
 
 SPECIAL, START, KNOWN = 1, 2, 4  # bits of `flags`; KNOWN has synonyms
+_TABLES = ("flags", "ordinary", "indptr", "indices")
 _CONTINUES, _MARKERS = "##", ("Ġ", "▁")
 
 
@@ -100,6 +103,29 @@ class TokenVocabulary:
         one, two, three, four = (torch.from_numpy(table) for table in (flags, ordinary, indptr, indices))
         return cls(one, two, three, four, pad, mask, unk, left)
 
+    def config_node(self) -> dict[str, Any]:
+        """Return what stands for it in a configuration: its tables, packed."""
+        tables = {name: _packed(getattr(self, name)) for name in _TABLES}
+        ids = {"pad": self.pad, "mask": self.mask, "unk": self.unk, "left": self.left}
+        return {"_target_": "augsynth.text.token_vocabulary.TokenVocabulary.from_config", **ids, **tables}
+
+    @classmethod
+    def from_config(
+        cls,
+        pad: int,
+        mask: int | None,
+        unk: int | None,
+        left: bool,
+        flags: str,
+        ordinary: str,
+        indptr: str,
+        indices: str,
+    ) -> TokenVocabulary:
+        """Build one from what `config_node` wrote."""
+        packed = zip(_TABLES, (flags, ordinary, indptr, indices), strict=True)
+        one, two, three, four = (_unpacked(text, name) for name, text in packed)
+        return cls(one, two, three, four, pad, mask, unk, left)
+
     @property
     def size(self) -> int:
         """How many ids there are."""
@@ -151,6 +177,22 @@ class TokenVocabulary:
 
     def __getstate__(self) -> dict[str, Any]:
         return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+def _packed(table: torch.Tensor) -> str:
+    # Packed by bz2, because any build of it makes the same bytes; those of zlib differ.
+    return base64.b85encode(
+        bz2.compress(table.numpy().astype(table.numpy().dtype.newbyteorder("<")).tobytes())
+    ).decode()
+
+
+def _unpacked(text: str, name: str) -> torch.Tensor:
+    dtype = np.uint8 if name == "flags" else np.int64
+    try:
+        data = bz2.decompress(base64.b85decode(text))
+    except (ValueError, OSError) as error:
+        raise ValueError(f"TokenVocabulary: {name} is no packed table ({error})") from None
+    return torch.from_numpy(np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype))
 
 
 def word_starts(words: Mapping[str, int]) -> dict[str, int]:

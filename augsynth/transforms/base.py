@@ -6,10 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+
+from augsynth.errors import Checked
 
 Array = np.ndarray
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
@@ -33,7 +36,7 @@ class RowError(ValueError):
         self.row = row
 
 
-class Transform:
+class Transform(Checked):
     """Base of every transform: a frozen dataclass whose fields are its arguments.
 
     draws: uniform numbers it consumes per sample. params: numbers that describe one drawn sample.
@@ -247,9 +250,11 @@ class Distortion(Standalone):
 
 
 def _freeze(value: Any) -> Any:
-    """Turn lists (YAML has no tuples) into tuples and torchvision's enums into their names; keep mappings as dicts."""
-    if isinstance(value, (list, tuple)):
+    """Turn lists (YAML has no tuples) into tuples, torchvision's enums and paths into names; keep mappings as dicts."""
+    if isinstance(value, (list, tuple)) or type(value).__name__ == "ListConfig":  # of OmegaConf
         return tuple(map(_freeze, value))
+    if isinstance(value, PurePath):
+        return str(value)
     if type(value).__name__ == "InterpolationMode":
         return value.value
     return value
@@ -384,4 +389,6 @@ def _hint(value: Any) -> str:
         if name in REGISTRY:
             hints.append(f"augsynth.transforms has a {name} with torchvision's arguments")
         hints.append(f"augsynth.{_PEERS[library]}(...) converts a whole pipeline")
+    if name in ("DictConfig", "ListConfig"):
+        hints.append("write _convert_: all beside _target_, or Hydra turns what it has built into configuration again")
     return "".join(f"; {hint}" for hint in hints)
