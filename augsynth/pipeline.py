@@ -13,6 +13,7 @@ import torch
 from augsynth.batch import Path, describe, find_image, get_image, is_dataclass, is_image, set_image
 from augsynth.columns import as_columns, rows_of_columns
 from augsynth.configured import Configured
+from augsynth.converting import Convertible
 from augsynth.engines.output import Output
 from augsynth.errors import Checked
 from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
@@ -74,7 +75,7 @@ def _outside_graphs(method: Method) -> Method:
 
 
 @dataclass(frozen=True, eq=False)
-class Pipeline(Checked, Written, Replayed, Configured):
+class Pipeline(Checked, Written, Replayed, Convertible, Configured):
     """Augment images by named transforms; a pure function of (seed, epoch, index) when an index is given.
 
     transforms: a list, or a mapping of names (a None entry is left out). seed: 0 to 2**32 - 1.

@@ -32,6 +32,7 @@ from faults_gallery import MUTANTS as GALLERY
 from faults_gan import MUTANTS as GAN
 from faults_generated import MUTANTS as GENERATED
 from faults_hydra_use import MUTANTS as HYDRA_USE
+from faults_leaving import MUTANTS as LEAVING
 from faults_mix import MUTANTS as MIX
 from faults_models import MUTANTS as MODELS
 from faults_native import MUTANTS as NATIVE
@@ -50,7 +51,7 @@ PARALLEL = 2
 LIMIT_SECONDS = 900
 LOADED = ("cv2", "pytest", "torchvision.transforms.v2", "hypothesis.strategies", "hydra", "sklearn.neighbors")
 MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
-MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY, *WRAPPING, *CALLBACKS, *HYDRA_USE]
+MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY, *WRAPPING, *CALLBACKS, *HYDRA_USE, *LEAVING]
 
 
 def plant(mutant: Mutant | None, folder: Path) -> Path:

@@ -20,7 +20,7 @@ LAYERS = [
     {"boxes", "finding", "masks", "points", "target_values"},
     {"engines"},
     {"targets", "mix_targets", "mixing", "soft_labels", "text_run", "text_mixing", "token_run"},
-    {"columns", "texts", "written", "reading_config", "configured", "replaying", "unwarping"},
+    {"columns", "texts", "written", "reading_config", "configured", "converting", "replaying", "unwarping"},
     {"rendering", "pipeline"},
     {"adapters"},
     {"data"},

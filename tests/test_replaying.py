@@ -172,6 +172,9 @@ def test_what_is_no_program_of_this_pipeline_or_these_images_is_refused():
     image = noise((24, 30), 3, "uint8")
     with pytest.raises(ValueError, match=r"drawn from turn, crop, by another pipeline; this one has crop, flip"):
         PIPELINE.replay(image, CROP.draw([(24, 30)], index=0))
+    other = ag.Pipeline([T.RandomRotation(9)]).draw([(24, 30)], index=0)
+    with pytest.raises(ValueError, match=r"this one has random_rotation, or other arguments"):
+        ag.Pipeline([T.RandomRotation(8)]).replay(image, other)
     with pytest.raises(ValueError, match="drawn for 2 images, and there are 3"):
         PIPELINE.replay(images(), PIPELINE.draw(SIZES[:2], index=[0, 1]))
     with pytest.raises(TypeError, match=r"a program is what record\(\) or draw\(\) give.*of type int"):

@@ -175,6 +175,9 @@ class _Walk:
     def _argument(self, one: Any, name: str, field: str) -> Any:
         """Read what a field of ours has to be."""
         value = getattr(one, _ATTRIBUTES.get((name, field), field))
+        if field == "padding" and name == "RandomCrop" and isinstance(value, list) and len(value) == 4:
+            # Since it has read its argument, it holds left, right, top, bottom.
+            value = [value[i] for i in (0, 2, 1, 3)] if ".v2." in type(one).__module__ else value
         if field in _SPATIAL:
             return self._spatial(self._fill(value) if field == "fill" else value, name, field)
         if field == "interpolation" and getattr(value, "value", value) == "nearest-exact":
