@@ -81,7 +81,9 @@ class Configured:
 
 
 def described(pipeline: Any) -> str:
-    """Return a pipeline's fingerprint, or why it has none, for reports."""
+    """Return a pipeline's fingerprint, or why it has none, for reports: what makes a pipeline of the words has none."""
+    if not isinstance(pipeline, Configured):
+        return f"none: it is a {type(pipeline).__name__}, which cannot be written"
     try:
         return str(pipeline.fingerprint)
     except ConfigError as error:

@@ -84,6 +84,8 @@ def test_arms_may_mix_texts_and_work_on_ids() -> None:
     first = {run.arm: run.probabilities for run in found.runs if run.seed == 0}
     assert not np.array_equal(first["none"], first["mix"])
     assert not np.array_equal(first["none"], first["ids"])
+    assert found.pipelines["ids"] == "none: it is a function, which cannot be written"
+    assert len(str(found.pipelines["mix"])) == 64
 
 
 def test_the_page_shows_texts_with_their_edits_and_escapes_them() -> None:
