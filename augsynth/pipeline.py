@@ -18,12 +18,7 @@ from augsynth.engines.output import Output
 from augsynth.errors import Checked
 from augsynth.finding import LABEL_KEYS, Keys, Rules, find_entries
 from augsynth.fuse import fuse
-from augsynth.images import (
-    Form,
-    forms_of,
-    from_tensor,
-    split,
-)
+from augsynth.images import Form, forms_of, from_tensor, split
 from augsynth.mix_targets import MixTargets, find_mixed
 from augsynth.mixing import Mixer
 from augsynth.program import Plan, Program, describe_runs, draw

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -13,8 +14,6 @@ from torch.utils.data import DataLoader, IterableDataset
 import augsynth as ag
 from augsynth import transforms as T
 from augsynth.rng import Rng
-
-datasets = pytest.importorskip("datasets")
 
 SIZE, SEED = 10, 7
 PIPELINE = ag.Pipeline([T.RandomCrop(6), T.RandomHorizontalFlip()], seed=SEED)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from PIL import Image
+from pictures import Pictures, picture
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
-    Dataset,
     IterableDataset,
     RandomSampler,
     Sampler,
@@ -33,20 +31,6 @@ SIZE, SEED = 9, 4
 PIPELINE = ag.Pipeline([T.RandomCrop(6), T.RandomHorizontalFlip(), T.RandomRotation(20)], seed=SEED)
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-
-
-def picture(i: int) -> Image.Image:
-    """PIL images of different sizes."""
-    values = (np.arange(8 * (8 + i % 3) * 3) * 7 + i * 31) % 251
-    return Image.fromarray(values.astype(np.uint8).reshape(8, -1, 3))
-
-
-class Pictures(Dataset[Any]):
-    def __len__(self) -> int:
-        return SIZE
-
-    def __getitem__(self, i: int) -> tuple[Image.Image, int]:
-        return picture(int(i)), int(i)
 
 
 class Stream(IterableDataset[Any]):
@@ -74,7 +58,7 @@ def check(batches: Any, epoch: int = 0) -> list[int]:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_wrapped_loader_delivers_every_sample_by_its_key(workers: int) -> None:
-    batches = ag.wrap(DataLoader(Pictures(), 4, num_workers=workers), PIPELINE)
+    batches = ag.wrap(DataLoader(Pictures(SIZE), 4, num_workers=workers), PIPELINE)
     assert check(batches, 0) == list(range(SIZE))
     assert check(batches, 1) == list(range(SIZE))
 
@@ -85,7 +69,7 @@ def nothing(worker: int) -> None:
 
 def test_all_that_the_user_said_of_the_loader_still_holds() -> None:
     theirs = DataLoader(
-        Pictures(),
+        Pictures(SIZE),
         4,
         shuffle=True,
         num_workers=2,
@@ -112,11 +96,11 @@ def test_all_that_the_user_said_of_the_loader_still_holds() -> None:
 
 
 def test_pinning_is_taken_over() -> None:
-    assert ag.wrap(DataLoader(Pictures(), 4, pin_memory=True), PIPELINE).pin_memory
+    assert ag.wrap(DataLoader(Pictures(SIZE), 4, pin_memory=True), PIPELINE).pin_memory
 
 
 def test_shuffling_is_a_function_of_the_pipelines_seed_and_the_epoch() -> None:
-    orders = [check(ag.wrap(DataLoader(Pictures(), 4, shuffle=True), PIPELINE)) for _ in range(2)]
+    orders = [check(ag.wrap(DataLoader(Pictures(SIZE), 4, shuffle=True), PIPELINE)) for _ in range(2)]
     assert orders[0] == orders[1] != sorted(orders[0])
 
 
@@ -125,7 +109,7 @@ def pairs_of(samples: list[Any]) -> tuple[list[torch.Tensor], list[int]]:
 
 
 def test_the_users_collate_function_gets_the_augmented_samples() -> None:
-    images, labels = next(iter(ag.wrap(DataLoader(Pictures(), 4, collate_fn=pairs_of), PIPELINE)))
+    images, labels = next(iter(ag.wrap(DataLoader(Pictures(SIZE), 4, collate_fn=pairs_of), PIPELINE)))
     assert labels == [100, 101, 102, 103]
     assert all(torch.equal(image, truth(i)) for i, image in enumerate(images))
 
@@ -139,7 +123,7 @@ def test_a_batch_is_augmented_in_one_call(monkeypatch: pytest.MonkeyPatch) -> No
         return whole(self, images, *args, **kwargs)
 
     monkeypatch.setattr(ag.Pipeline, "images", counted)
-    list(ag.wrap(DataLoader(Pictures(), 4), PIPELINE))
+    list(ag.wrap(DataLoader(Pictures(SIZE), 4), PIPELINE))
     list(ag.wrap(DataLoader(Stream(), 4), PIPELINE))
     assert sizes == [4, 4, 1] * 2
 
@@ -147,7 +131,7 @@ def test_a_batch_is_augmented_in_one_call(monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_comes_twice_in_an_epoch_is_drawn_anew() -> None:
     sampler = WeightedRandomSampler([1.0] * SIZE, 40)
     seen: dict[int, int] = {}
-    for images, labels in ag.wrap(DataLoader(Pictures(), 8, sampler=sampler), PIPELINE):
+    for images, labels in ag.wrap(DataLoader(Pictures(SIZE), 8, sampler=sampler), PIPELINE):
         for image, label in zip(images, labels.tolist(), strict=True):
             assert torch.equal(image, truth(label, 0, seen.get(label, 0)))
             seen[label] = seen.get(label, 0) + 1
@@ -160,7 +144,7 @@ def test_a_distributed_sampler_keeps_its_sharding() -> None:
         sampler = DistributedSampler(range(SIZE), 2, rank, shuffle=True, seed=3, drop_last=True)
         sampler.set_epoch(1)
         theirs = list(sampler)
-        batches = ag.wrap(DataLoader(Pictures(), 2, sampler=sampler), PIPELINE)
+        batches = ag.wrap(DataLoader(Pictures(SIZE), 2, sampler=sampler), PIPELINE)
         batches.set_epoch(1)
         shares.append(check(batches, 1))
         assert shares[-1] == theirs
@@ -183,8 +167,8 @@ def test_a_sampler_of_the_users_own_that_shares_is_not_shared_again(monkeypatch:
     monkeypatch.setattr("augsynth.data.sampler.distributed.is_initialized", lambda: True)
     monkeypatch.setattr("augsynth.data.sampler.distributed.get_world_size", lambda: 2)
     monkeypatch.setattr("augsynth.data.sampler.distributed.get_rank", lambda: 1)
-    assert check(ag.wrap(DataLoader(Pictures(), 2, sampler=Share()), PIPELINE)) == [1, 3, 5, 7]
-    shared = ag.wrap(DataLoader(Pictures(), 2), PIPELINE)
+    assert check(ag.wrap(DataLoader(Pictures(SIZE), 2, sampler=Share()), PIPELINE)) == [1, 3, 5, 7]
+    shared = ag.wrap(DataLoader(Pictures(SIZE), 2), PIPELINE)
     assert [label for _, labels in shared for label in labels.tolist()] == [1, 3, 5, 7, 0]
 
 
@@ -206,7 +190,7 @@ class Buckets(Sampler[list[int]]):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_batch_sampler_of_the_users_own_gets_keys(workers: int) -> None:
-    batches = ag.wrap(DataLoader(Pictures(), batch_sampler=Buckets(), num_workers=workers), PIPELINE)
+    batches = ag.wrap(DataLoader(Pictures(SIZE), batch_sampler=Buckets(), num_workers=workers), PIPELINE)
     assert len(batches) == 3
     for epoch in range(2):
         *first, (images, labels) = batches
@@ -218,14 +202,14 @@ def test_a_batch_sampler_of_the_users_own_gets_keys(workers: int) -> None:
 
 def test_set_epoch_reaches_a_batch_sampler_of_the_users_own() -> None:
     theirs = Buckets()
-    batches = ag.wrap(DataLoader(Pictures(), batch_sampler=theirs), PIPELINE)
+    batches = ag.wrap(DataLoader(Pictures(SIZE), batch_sampler=theirs), PIPELINE)
     batches.batch_sampler.sampler.set_epoch(5)  # where Lightning looks
     assert theirs.epochs == [5]
     assert check([next(iter(batches))], 5) == [3, 1, 2]
 
 
 def test_a_loader_without_batches_delivers_samples() -> None:
-    batches = ag.wrap(DataLoader(Pictures(), batch_size=None, shuffle=True), PIPELINE)
+    batches = ag.wrap(DataLoader(Pictures(SIZE), batch_size=None, shuffle=True), PIPELINE)
     samples = list(batches)
     assert sorted(label for _, label in samples) == list(range(SIZE))
     assert all(torch.equal(image, truth(label)) for image, label in samples)
@@ -234,7 +218,7 @@ def test_a_loader_without_batches_delivers_samples() -> None:
 def test_a_sampler_of_index_lists_without_batches_is_refused_with_what_to_do() -> None:
     lists = BatchSampler(SequentialSampler(range(SIZE)), 3, False)
     with pytest.raises(TypeError, match=r"sampler of batches \(BatchSampler\).*give it the sampler as batch_sampler="):
-        ag.wrap(DataLoader(Pictures(), batch_size=None, sampler=lists), PIPELINE)
+        ag.wrap(DataLoader(Pictures(SIZE), batch_size=None, sampler=lists), PIPELINE)
 
 
 class Own(DataLoader[Any]):
@@ -249,7 +233,7 @@ class Own(DataLoader[Any]):
 
 
 def test_a_loader_of_the_users_own_class_stays_of_that_class() -> None:
-    theirs = Own(Pictures(), "red", shuffle=True)
+    theirs = Own(Pictures(SIZE), "red", shuffle=True)
     ours = ag.wrap(theirs, PIPELINE)
     *batches, last = ours
     assert type(ours) is Own
@@ -260,8 +244,8 @@ def test_a_loader_of_the_users_own_class_stays_of_that_class() -> None:
 
 
 def test_a_loader_that_carries_keys_already_keeps_them() -> None:
-    inner = ag.loader(ag.wrap(Pictures(), ag.Pipeline([])), 4, shuffle=True, seed=8)
-    again = ag.loader(ag.wrap(Pictures(), PIPELINE), 4, shuffle=True, seed=8)
+    inner = ag.loader(ag.wrap(Pictures(SIZE), ag.Pipeline([])), 4, shuffle=True, seed=8)
+    again = ag.loader(ag.wrap(Pictures(SIZE), PIPELINE), 4, shuffle=True, seed=8)
     assert check(ag.wrap(inner, PIPELINE)) == check(again)
 
 
@@ -297,7 +281,7 @@ def test_mixing_over_a_stream_takes_whole_batches() -> None:
 
 
 def test_what_lightning_remembers_of_a_loader_is_forgotten_with_its_dataset() -> None:
-    theirs = Own(Pictures(), "red")
+    theirs = Own(Pictures(SIZE), "red")
     theirs.__dict__.update({"__pl_saved_args": (theirs.dataset,), "__dataset": theirs.dataset})
     assert not [name for name in vars(ag.wrap(theirs, PIPELINE)) if name.startswith("__")]
 
@@ -308,7 +292,7 @@ def test_default_collate_of_the_user_is_ours() -> None:
 
 
 def test_a_sampler_of_anything_but_numbers_is_refused() -> None:
-    batches = ag.wrap(DataLoader(Pictures(), 2, sampler=[(0, 224), (1, 192)]), PIPELINE)
+    batches = ag.wrap(DataLoader(Pictures(SIZE), 2, sampler=[(0, 224), (1, 192)]), PIPELINE)
     with pytest.raises(TypeError, match=r"the sampler list gave tuple \(0, 224\); a key needs an int for an index"):
         next(iter(batches))
 
@@ -345,9 +329,9 @@ class Keeping(pl.LightningModule):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: DataLoader(Pictures(), 4, shuffle=True),
-        lambda: DataLoader(Pictures(), batch_sampler=BatchSampler(RandomSampler(range(SIZE)), 4, False)),
-        lambda: Plain(Pictures(), 4),
+        lambda: DataLoader(Pictures(SIZE), 4, shuffle=True),
+        lambda: DataLoader(Pictures(SIZE), batch_sampler=BatchSampler(RandomSampler(range(SIZE)), 4, False)),
+        lambda: Plain(Pictures(SIZE), 4),
     ],
     ids=["plain", "batch sampler", "own class"],
 )

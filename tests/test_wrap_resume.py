@@ -7,17 +7,14 @@ import multiprocessing
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
+from pictures import Pictures, picture
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torchdata.stateful_dataloader import StatefulDataLoader as Loader
 
 import augsynth as ag
 from augsynth import transforms as T
-
-stateful = pytest.importorskip("torchdata.stateful_dataloader")
-Loader = stateful.StatefulDataLoader
 
 SIZE, BATCH, SEED = 23, 3, 2
 PIPELINE = ag.Pipeline([T.RandomCrop(6), T.RandomHorizontalFlip(), T.RandomRotation(20)], seed=SEED)
@@ -31,19 +28,6 @@ pytestmark = pytest.mark.filterwarnings(
 @pytest.fixture(scope="module", autouse=True)
 def preload() -> None:
     multiprocessing.set_forkserver_preload(["torch", "numpy", "PIL.Image", "augsynth.pipeline", "augsynth.data.wrap"])
-
-
-def picture(i: int) -> Image.Image:
-    values = (np.arange(8 * (8 + i % 3) * 3) * 7 + i * 31) % 251
-    return Image.fromarray(values.astype(np.uint8).reshape(8, -1, 3))
-
-
-class Pictures(Dataset[Any]):
-    def __len__(self) -> int:
-        return SIZE
-
-    def __getitem__(self, i: int) -> tuple[Image.Image, int]:
-        return picture(int(i)), int(i)
 
 
 class Stream(IterableDataset[Any]):
@@ -109,13 +93,13 @@ class Walked(Stream):
 
 
 def map_loader(**options: Any) -> Any:
-    data = ag.wrap(Pictures(), PIPELINE)
+    data = ag.wrap(Pictures(SIZE), PIPELINE)
     return Loader(data, BATCH, sampler=ag.KeyedSampler(data, shuffle=True, seed=SEED), **options)
 
 
 def wrapped_loader(**options: Any) -> Any:
     generator = torch.Generator().manual_seed(5)
-    return ag.wrap(Loader(Pictures(), BATCH, shuffle=True, generator=generator, **options), PIPELINE)
+    return ag.wrap(Loader(Pictures(SIZE), BATCH, shuffle=True, generator=generator, **options), PIPELINE)
 
 
 def stream_loader(stream: type, index_of: Any = None, **options: Any) -> Any:
@@ -205,9 +189,9 @@ def test_the_state_of_the_users_stream_is_used_instead_of_reading_again() -> Non
 
 
 def test_ours_resumes_in_the_middle_without_torchdata_too() -> None:
-    whole = bits(ag.wrap(DataLoader(Pictures(), BATCH, shuffle=True), PIPELINE))
-    loader = ag.wrap(DataLoader(Pictures(), BATCH, shuffle=True), PIPELINE)
+    whole = bits(ag.wrap(DataLoader(Pictures(SIZE), BATCH, shuffle=True), PIPELINE))
+    loader = ag.wrap(DataLoader(Pictures(SIZE), BATCH, shuffle=True), PIPELINE)
     seen = bits(itertools.islice(loader, 3))
-    again = ag.wrap(DataLoader(Pictures(), BATCH, shuffle=True, num_workers=2), PIPELINE)
+    again = ag.wrap(DataLoader(Pictures(SIZE), BATCH, shuffle=True, num_workers=2), PIPELINE)
     again.load_state_dict(loader.state_dict())
     assert seen + bits(again) == whole

@@ -8,10 +8,9 @@ import pickle
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from pictures import picture
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 import augsynth as ag
@@ -31,11 +30,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 @pytest.fixture(scope="module", autouse=True)
 def preload() -> None:
     multiprocessing.set_forkserver_preload(["torch", "numpy", "PIL.Image", "augsynth.pipeline", "augsynth.data.wrap"])
-
-
-def picture(i: int) -> Image.Image:
-    values = (np.arange(8 * (8 + i % 3) * 3) * 7 + i * 31) % 251
-    return Image.fromarray(values.astype(np.uint8).reshape(8, -1, 3))
 
 
 class Stream(IterableDataset[Any]):

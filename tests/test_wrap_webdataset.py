@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import webdataset as wds
 from PIL import Image
 from torch.utils.data import DataLoader
 
@@ -18,8 +19,6 @@ import augsynth as ag
 from augsynth import transforms as T
 from augsynth.data.keying import words_of
 from augsynth.rng import Rng
-
-wds = pytest.importorskip("webdataset")
 
 SIZE, SEED = 12, 8
 PIPELINE = ag.Pipeline([T.RandomCrop(6), T.RandomHorizontalFlip()], seed=SEED)

@@ -10,7 +10,7 @@ import torch
 
 from augsynth.adapters.foreign import Foreign
 from augsynth.adapters.leaving import Failure, Unequal, check_alike, refuse, titled
-from augsynth.adapters.torchvision import _Walk
+from augsynth.adapters.torchvision import part_of
 from augsynth.pipeline import Pipeline
 from augsynth.transforms.base import Geometric, Transform
 from augsynth.transforms.color import Normalize
@@ -85,12 +85,11 @@ def _equal(transform: Transform) -> Any:
         raise Unequal(f"torchvision has no {name}")
     try:
         theirs = kind(**_arguments(transform, kind))
-        walk = _Walk("tensor")
-        _, back = walk._leaf(theirs, name)
+        (_, back), note = part_of(theirs)
     except (ValueError, TypeError) as error:
         raise Unequal(f"torchvision: {error}") from None
     if isinstance(back, Foreign):
-        raise Unequal(f"torchvision's is another: {walk.steps[-1].note}")
+        raise Unequal(f"torchvision's is another: {note}")
     check_alike(transform, back, "torchvision")
     return theirs
 

@@ -75,6 +75,13 @@ def is_torchvision(value: Any) -> bool:
     return type(value).__module__.startswith("torchvision.transforms")
 
 
+def part_of(transform: Any) -> tuple[Part, str]:
+    """Return what takes the place of one transform of torchvision, and what is to be said of it."""
+    walk = _Walk("tensor")
+    part = walk._leaf(transform, type(transform).__name__)
+    return part, walk.steps[-1].note
+
+
 def _flat(transform: Any) -> Iterator[Any]:
     """Yield the transforms of nested sequences, in order."""
     if isinstance(transform, (list, tuple, nn.Sequential)) and type(transform).__module__ != "torchvision":
