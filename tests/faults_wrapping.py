@@ -80,4 +80,25 @@ MUTANTS = [
         "theirs = super().train_dataloader",
         "test_wrap_datamodule.py::test_a_datamodule_made_from_datasets_is_wrapped_too",
     ),
+    _fault(
+        "a named tuple is a plain one",
+        "data/rows.py",
+        "set(map(type, samples)) != {tuple}",
+        "not isinstance(samples[0], tuple)",
+        "test_rows.py::test_what_is_no_list_of_equal_tuples_has_no_columns",
+    ),
+    _fault(
+        "a column of two types has the first one's",
+        "native/module.c",
+        "if ((PyObject *)Py_TYPE(entry) != kind) kind = Py_None;",
+        "",
+        "test_rows.py::test_columns_hold_the_entries_and_name_their_type",
+    ),
+    _fault(
+        "an image where only some samples have a tensor is handed on",
+        "data/wrap.py",
+        "all(kind is torch.Tensor or kind in PLAIN for kind in table[0])",
+        "True",
+        "test_wrap.py::test_a_pipeline_that_does_nothing_still_makes_tensors_of_what_is_none",
+    ),
 ]

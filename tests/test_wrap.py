@@ -11,6 +11,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate
 
 from augsynth import transforms as T
+from augsynth.batch import entries_of
 from augsynth.data.wrap import AugmentedDataset, SampleList, collate, wrap
 from augsynth.errors import SampleError
 from augsynth.pipeline import Pipeline
@@ -351,6 +352,15 @@ def test_what_does_something_is_not_taken_for_idle(pipeline: Pipeline) -> None:
     data = [(torch.full((3, 4, 4), i, dtype=torch.uint8), i) for i in range(3)]
     image, label = wrap(data, pipeline).__getitems__([0, 1])[0]
     assert image.dtype == torch.float32 or label is not data[0][1] or image is not data[0][0]
+
+
+@pytest.mark.parametrize("make", [tuple, dict, list])
+def test_a_pipeline_that_does_nothing_still_makes_tensors_of_what_is_none(make: Any) -> None:
+    """One PIL image among tensors, beside labels that are tensors."""
+    entries = [(torch.zeros(3, 4, 4, dtype=torch.uint8), torch.tensor(0)), (Image.new("RGB", (4, 4)), torch.tensor(1))]
+    data = [dict(zip(("image", "label"), row, strict=True)) if make is dict else make(row) for row in entries]
+    images = [entries_of(sample)[0][1] for sample in wrap(data, Pipeline([])).__getitems__([0, 1])]
+    assert all(type(image) is torch.Tensor for image in images)
 
 
 def test_pil_images_become_tensors_under_an_empty_pipeline_too() -> None:

@@ -15,6 +15,7 @@ from torch.utils.data import default_collate
 from torch.utils.data._utils.collate import collate as torch_collate
 from torch.utils.data._utils.collate import collate_tensor_fn, default_collate_fn_map
 
+from augsynth.data.rows import columns_of
 from augsynth.data.slots import Slot, is_active, lend, receive, slot_of, tensor_on
 
 # Up to this size a tensor travels inside the message: a file descriptor costs two processes a handshake.
@@ -23,7 +24,14 @@ _SMALL_BYTES = 1 << 16
 
 def collate(samples: list[Any]) -> Any:
     """Collate like `default_collate`; a worker stacks large tensors in slots and small ones in ordinary memory."""
-    return default_collate(samples) if not is_active() else torch_collate(samples, collate_fn_map=_COLLATE)
+    how: Callable[[Any], Any] = _collate_in_worker if is_active() else default_collate
+    table = columns_of(samples)
+    # As default_collate does with tuples, but it finds out slowly that they are.
+    return how(samples) if table is None else list(map(how, table[1]))
+
+
+def _collate_in_worker(samples: Any) -> Any:
+    return torch_collate(samples, collate_fn_map=_COLLATE)
 
 
 def post(batch: Any) -> Any:

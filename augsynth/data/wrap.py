@@ -17,6 +17,7 @@ from augsynth.data.augmenting import Augmenter, fail, reason, rng_of
 from augsynth.data.collate import SampleList, collate, names_of
 from augsynth.data.collator import AugmentingCollate
 from augsynth.data.passing import Passing
+from augsynth.data.rows import columns_of
 from augsynth.data.stream import AugmentedIterable, SizedIterable
 from augsynth.errors import SampleError
 from augsynth.finding import PLAIN, Keys
@@ -83,8 +84,10 @@ class AugmentedDataset(Passing, Dataset[Any]):
 
     def _read_each(self, indices: Sequence[int]) -> list[Any]:
         samples: list[Any] = []
+        dataset = self.dataset
         try:
-            samples.extend(map(self.dataset.__getitem__, indices))  # what was read before an error is kept
+            for index in indices:  # and not a comprehension: what was read before an error is kept
+                samples.append(dataset[index])
         except Exception as error:
             index = indices[len(samples)]
             if isinstance(error, IndexError) and not -len(self) <= index < len(self):
@@ -95,18 +98,15 @@ class AugmentedDataset(Passing, Dataset[Any]):
 
 def _are_ready(samples: list[Any]) -> bool:
     """Tell that a pipeline that does nothing may hand samples on: tensors with nothing but numbers and strings."""
+    table = columns_of(samples)
+    if table is not None:
+        return torch.Tensor in table[0] and all(kind is torch.Tensor or kind in PLAIN for kind in table[0])
     first = samples[0]
     kind = type(first)
     if set(map(type, samples)) != {kind}:
         return False
-    if kind is torch.Tensor:
-        return True
-    if kind is tuple and set(map(len, samples)) == {len(first)}:
-        columns = [set(map(type, column)) for column in zip(*samples, strict=True)]
-        tensors = columns.count({torch.Tensor})
-        return tensors > 0 and all(of <= PLAIN for of in columns if of != {torch.Tensor})
     if kind is not dict:
-        return False
+        return kind is torch.Tensor
     others = [(name, type(value)) for name, value in first.items() if type(value) not in PLAIN]
     return bool(others) and all(
         of is torch.Tensor and set(map(type, map(itemgetter(name), samples))) == {torch.Tensor} for name, of in others

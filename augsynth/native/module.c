@@ -208,6 +208,45 @@ static PyObject *native_draw(PyObject *self, PyObject *args) {
     return PyBool_FromLong(drawn);
 }
 
+/* Return (type of each column or None, columns) of a list of tuples of one length, None for anything else. */
+static PyObject *native_columns(PyObject *self, PyObject *samples) {
+    if (!PyList_Check(samples) || PyList_GET_SIZE(samples) == 0) Py_RETURN_NONE;
+    PyObject *first = PyList_GET_ITEM(samples, 0);
+    if (!PyTuple_CheckExact(first)) Py_RETURN_NONE;
+    const Py_ssize_t count = PyList_GET_SIZE(samples), width = PyTuple_GET_SIZE(first);
+    PyObject *kinds = PyTuple_New(width), *columns = PyList_New(width);
+    for (Py_ssize_t c = 0; columns != NULL && c < width; c++) {
+        PyObject *column = PyTuple_New(count);
+        if (column == NULL) Py_CLEAR(columns);
+        else PyList_SET_ITEM(columns, c, column);
+    }
+    if (kinds == NULL || columns == NULL) {
+        Py_XDECREF(kinds), Py_XDECREF(columns);
+        return NULL;
+    }
+    /* From here on nothing runs that could change the list; what was allocated above may have run anything. */
+    int same = PyList_GET_SIZE(samples) == count;
+    for (Py_ssize_t i = 0; same && i < count; i++) {
+        PyObject *sample = PyList_GET_ITEM(samples, i);
+        same = PyTuple_CheckExact(sample) && PyTuple_GET_SIZE(sample) == width;
+    }
+    for (Py_ssize_t c = 0; same && c < width; c++) {
+        PyObject *kind = (PyObject *)Py_TYPE(PyTuple_GET_ITEM(PyList_GET_ITEM(samples, 0), c));
+        PyObject *column = PyList_GET_ITEM(columns, c);
+        for (Py_ssize_t i = 0; i < count; i++) {
+            PyObject *entry = PyTuple_GET_ITEM(PyList_GET_ITEM(samples, i), c);
+            if ((PyObject *)Py_TYPE(entry) != kind) kind = Py_None;
+            Py_INCREF(entry);
+            PyTuple_SET_ITEM(column, i, entry);
+        }
+        Py_INCREF(kind);
+        PyTuple_SET_ITEM(kinds, c, kind);
+    }
+    if (same) return Py_BuildValue("(NN)", kinds, columns);
+    Py_DECREF(kinds), Py_DECREF(columns);
+    Py_RETURN_NONE;
+}
+
 static PyObject *native_sets(PyObject *self, PyObject *args) {
     PyObject *found = PyList_New(0);
     const char *names[] = {"avx512", "avx2", "plain"};
@@ -234,6 +273,7 @@ static PyMethodDef methods[] = {
      "text(texts, ops, strength, entry, index, occurrence, epoch, seed, codes, params, width, size, listed): edit strings."},
     {"tokens", native_tokens, METH_VARARGS,
      "tokens(arrays, rows, length, ops, lengths, codes, params, width, size, book): edit rows of ids; -1, or a row that cannot be."},
+    {"columns", native_columns, METH_O, "columns(samples): the columns of a list of tuples, and the type of each."},
     {"sets", native_sets, METH_NOARGS, "Return the names of the instruction sets that this machine has, best first."},
     {NULL, NULL, 0, NULL}};
 
