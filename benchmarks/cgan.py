@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from imbalance import read
+from bench_data import add_data, fashion, find
 from protocol import head, save
 from torch import nn
 
@@ -68,7 +68,7 @@ class Task:
     @classmethod
     def of(cls, folder: Path, images: int, tests: int, steps: int) -> Task:
         """Read the idx files of Fashion-MNIST and train the judge, for four times as many steps as the others."""
-        everything, test = (labelled(*read(folder, split)) for split in ("train", "t10k"))
+        everything, test = (labelled(*fashion(folder, split)) for split in ("train", "test"))
         chosen = np.sort(Rng.of(0, 0).permutation("few", len(everything))[0, :images])
         prepare = normalization(everything.image)
         judge = classifier(everything, CLASSES, prepare, steps=4 * steps, seed=0, device=CPU)
@@ -167,7 +167,7 @@ def command(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     if args.quick:
         args.images, args.few, args.tests, args.seeds, args.steps = 400, 400, 400, 1, 10
-    task = Task.of(args.folder, args.few, args.tests, args.steps)
+    task = Task.of(args.folder or find(args, "fashion-mnist"), args.few, args.tests, args.steps)
     real = task.accuracies(task.few)
     judge = accuracy(task.judge, task.test, task.prepare)
     covered = task.coverage(task.few)
@@ -190,7 +190,8 @@ def command(args: argparse.Namespace) -> None:
 def add_command(commands: Any) -> None:
     """Add the subcommand cgan."""
     parser = commands.add_parser("cgan", help="what cgan_tiny is worth, by time", description=__doc__)
-    parser.add_argument("folder", type=Path, help="holds the four idx files of Fashion-MNIST")
+    parser.add_argument("folder", type=Path, nargs="?", help="holds the four idx files of Fashion-MNIST")
+    add_data(parser)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--images", type=int, default=200_000, help="at which the schedules end")
     parser.add_argument("--few", type=int, default=5000, help="real training images")

@@ -7,7 +7,7 @@ tested on the 10,000 real test images, with ten seeds; the same network on real 
 76.35 %, of a projection GAN (arXiv:1905.10887, another network). Images per second, and what share of the device's peak
 in bfloat16 (PEAKS) the counted operations are.
 
-    python benchmarks/generator.py cifar FOLDER [--minutes 10] [--checkpoint FILE] [--json FILE] [--dry-run]
+    python benchmarks/generator.py cifar [--data DIR] [--minutes 10] [--checkpoint FILE] [--json FILE] [--dry-run]
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from bench_data import add_data, cifar, find
 from protocol import head, save
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -37,26 +37,11 @@ from augsynth.rng import Rng
 from augsynth.transforms import Normalize, RandomCrop, RandomHorizontalFlip
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-CLASSES, TILES, SIDE = 10, 100, 32
+CLASSES, SIDE = 10, 32
 # Operations per second in bfloat16 without sparsity, by the maker's data sheets.
 PEAKS = {"NVIDIA H100 80GB HBM3": 989e12, "NVIDIA H200": 989e12}
 BATCH, RATE, MOMENTUM, DECAY, SMOOTHING = 512, 0.4, 0.85, 5e-4, 0.2
 Data = tuple[torch.Tensor, torch.Tensor]
-
-
-def read(folder: Path, name: str) -> Data:
-    """Read a sprite of 10,000 tiles and its labels: uint8 `(N, 3, 32, 32)`, int64 `(N,)`."""
-    with Image.open(folder / f"{name}.webp") as picture:
-        pixels = np.asarray(picture.convert("RGB"))
-    tiles = pixels.reshape(TILES, SIDE, TILES, SIDE, 3).swapaxes(1, 2).reshape(-1, SIDE, SIDE, 3)
-    images = torch.from_numpy(np.ascontiguousarray(tiles.transpose(0, 3, 1, 2)))
-    return images, torch.from_numpy(np.load(folder / f"{name}_labels.npy").astype(np.int64))
-
-
-def read_train(folder: Path, parts: int) -> Data:
-    """Read the training images, of `parts` files of 10,000."""
-    images, labels = zip(*(read(folder, f"train_{i}") for i in range(parts)), strict=True)
-    return torch.cat(images), torch.cat(labels)
 
 
 class Fast(nn.Sequential):
@@ -179,7 +164,8 @@ def command(args: argparse.Namespace) -> None:
         args.set = [*args.set, "model.width=16", "model.max_width=32", "model.batch_size=16"]
     elif device.type == "cpu":
         raise SystemExit("benchmarks/generator.py cifar needs a CUDA device, and torch finds none; --dry-run checks it")
-    real, test = read_train(args.folder, 1 if args.dry_run else 5), read(args.folder, "test")
+    folder = args.folder or find(args, "cifar10")
+    real, test = cifar(folder, "train"), cifar(folder, "test")
     if args.dry_run:
         real, test = (real[0][:500], real[1][:500]), (test[0][:500], test[1][:500])
     speed = train(args, real, device)
@@ -204,8 +190,9 @@ def add_command(commands: Any) -> None:
         "cifar", help="what cgan_32 is worth on a GPU", description=__doc__, formatter_class=form
     )
     parser.add_argument(
-        "folder", type=Path, help="holds the sprites train_0.webp to train_4.webp, test.webp, and labels"
+        "folder", type=Path, nargs="?", help="holds the sprites train_0.webp to train_4.webp, test.webp, and labels"
     )
+    add_data(parser)
     parser.add_argument("--checkpoint", type=Path, default=Path("cifar.ckpt"))
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--images", type=int, help="at which the schedules end; default that of the preset")

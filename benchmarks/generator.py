@@ -1,8 +1,8 @@
 """Are generated samples of use? One subcommand per question.
 
-    python benchmarks/generator.py imbalance FOLDER [--seeds N] [--workers N] [--json FILE] [--quick]
-    python benchmarks/generator.py cgan FOLDER [--minutes N] [--seeds N] [--threads N] [--json FILE] [--quick]
-    python benchmarks/generator.py cifar FOLDER [--minutes N] [--checkpoint FILE] [--json FILE] [--dry-run]
+    python benchmarks/generator.py imbalance [--data DIR] [--seeds N] [--workers N] [--json FILE] [--quick]
+    python benchmarks/generator.py cgan [--data DIR] [--minutes N] [--seeds N] [--threads N] [--json FILE] [--quick]
+    python benchmarks/generator.py cifar [--data DIR] [--minutes N] [--checkpoint FILE] [--json FILE] [--dry-run]
 
 imbalance: Fashion-MNIST with rare classes, synthetic samples against losses, repetition and augmentation.
 cgan: what a network learns from samples of a small GAN alone, by minutes of its training on a CPU.

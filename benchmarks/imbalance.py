@@ -11,19 +11,21 @@ Finished runs are kept in FILE: after Ctrl-C the same command goes on from there
 from __future__ import annotations
 
 import argparse
-import gzip
 import importlib.util
 import sys
 import time
 import zlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from imbalance_results import Cell, Results, by_class, keep, load, summary, table
+from bench_data import add_data, fashion, find
+from cells import Cell, Log, by_class, check, load, write
+from imbalance_results import Rare, summary, table
 from imbalance_training import FILLS, Arm, Settings, Setup, network, right, trained
 from protocol import head, one_core
 
@@ -58,15 +60,6 @@ class Task:
     arms: tuple[str, ...]
 
 
-def read(folder: Path, split: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Read the idx files of "train" or "t10k": uint8 `(N, 1, 28, 28)` and int64 `(N,)`."""
-    raw = [
-        np.frombuffer(gzip.decompress((folder / f"{split}-{name}-ubyte.gz").read_bytes()), np.uint8, offset=offset)
-        for name, offset in (("images-idx3", 16), ("labels-idx1", 8))
-    ]
-    return torch.tensor(raw[0]).reshape(-1, 1, 28, 28), torch.tensor(raw[1], dtype=torch.int64)
-
-
 def draw(images: torch.Tensor, labels: torch.Tensor, counts: tuple[int, ...], seed: int) -> Labelled:
     """Draw so many samples of each class without replacement."""
     pools = [np.flatnonzero(labels.numpy() == c) for c in range(len(counts))]
@@ -79,9 +72,9 @@ def draw(images: torch.Tensor, labels: torch.Tensor, counts: tuple[int, ...], se
 
 def prepare(folder: Path, settings: Settings, seeds: int) -> Setup:
     """Read the data and draw the training samples of every seed."""
-    images, labels = read(folder, "train")
+    images, labels = fashion(folder, "train")
     drawn = {seed: draw(images, labels, settings.counts, derive(seed, "subset")) for seed in range(seeds)}
-    tested, truth = read(folder, "t10k")
+    tested, truth = fashion(folder, "test")
     test = Labelled(tested, truth, np.arange(len(truth)))
     standard = pipeline("standard", ["transforms.flip.p=0", NORMALIZE])
     return Setup(settings, drawn, test, {False: pipeline("none", [NORMALIZE]), True: standard})
@@ -101,11 +94,11 @@ def run_task(setup: Setup, task: Task, emit: Callable[[Cell], None]) -> None:
         started, arm = time.perf_counter(), ARMS[name]
         models, _ = trained(setup, arm, task.seed, part, trial, settings.rates, settings.steps // 2)
         scores = {
-            rate: float(by_class(right(setup, model, held), held.label.numpy()).mean())
+            f"{rate:g}": float(by_class(right(setup, model, held), held.label.numpy()).mean())
             for rate, model in zip(settings.rates, models, strict=True)
         }
         rate = max(scores, key=lambda tried: scores[tried])
-        (model,), speed = trained(setup, arm, task.seed, whole, final, (rate,), settings.steps)
+        (model,), speed = trained(setup, arm, task.seed, whole, final, (float(rate),), settings.steps)
         seconds = time.perf_counter() - started
         emit(Cell(name, task.seed, rate, scores, right(setup, model, setup.test), seconds, filling, speed))
 
@@ -120,21 +113,9 @@ def plan(arms: Sequence[str], seeds: int, done: Collection[tuple[str, int]]) -> 
     return tasks
 
 
-class Log:
-    """Takes each cell as it finishes: keeps it, and says how long the rest will take."""
-
-    def __init__(self, results: Results, path: Path | None, about: dict[str, Any], left: int) -> None:
-        self.results, self.path, self.about, self.left = results, path, about, left
-        self.done, self.started = 0, time.perf_counter()
-
-    def __call__(self, cell: Cell) -> None:
-        self.results.cells.append(cell)
-        keep(self.path, self.about, self.results)
-        self.done, self.left = self.done + 1, self.left - 1
-        minutes = (time.perf_counter() - self.started) / self.done * self.left / 60
-        said = f"{100 * cell.right.mean():.2f} %, validation {100 * cell.score:.2f}, rate {cell.rate:g}"
-        timed = f"{cell.seconds:.0f} s, {cell.images_per_second:.0f} images/s; {minutes:.0f} min left"
-        print(f"seed {cell.seed} {cell.arm}: {said}, {timed}", flush=True)
+def keep(path: Path | None, about: dict[str, Any], results: Rare) -> None:
+    """Write everything."""
+    write(path, {**about, "summary": summary(results), "cells": results.rows()})
 
 
 def describe(setup: Setup, quick: bool) -> dict[str, Any]:
@@ -150,13 +131,17 @@ def run(args: argparse.Namespace) -> None:
     settings, arms, seeds = (QUICK, QUICK_ARMS, 1) if args.quick else (Settings(), tuple(ARMS), args.seeds)
     if "pixel_smote" in arms and not importlib.util.find_spec("imblearn"):
         sys.exit("the arm pixel_smote needs imbalanced-learn: pip install imbalanced-learn")
-    setup = prepare(args.folder, settings, seeds)
+    setup = prepare(args.folder or find(args, "fashion-mnist"), settings, seeds)
     about = describe(setup, args.quick)
-    cells = load(args.json, about, len(setup.test))
-    results = Results({arm: ARMS[arm].synthetic for arm in arms}, setup.test.label.numpy(), cells)
+    content = load(args.json)
+    check(args.json, content, about)
+    cells = [Cell.of_json(row, len(setup.test)) for row in content.get("cells", ())]
+    synthetic = frozenset(arm for arm in arms if ARMS[arm].synthetic)
+    results = Rare(arms, setup.test.label.numpy(), cells, synthetic=synthetic)
     tasks = plan(arms, seeds, {(cell.arm, cell.seed) for cell in cells})
     print(about["model"], flush=True)
-    log = Log(results, args.json, {**head(seeds), **about}, sum(len(task.arms) for task in tasks))
+    kept = partial(keep, args.json, {**head(seeds), **about}, results)
+    log = Log(results, kept, sum(len(task.arms) for task in tasks))
     try:
         run_tasks(run_task, setup, tasks, args.workers, log)
     except KeyboardInterrupt:
@@ -170,7 +155,8 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "imbalance", help="rare classes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="holds the four idx .gz files of Fashion-MNIST")
+    parser.add_argument("folder", type=Path, nargs="?", help="holds the four idx .gz files of Fashion-MNIST")
+    add_data(parser)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--json", type=Path, help="result file; finished runs in it are not repeated")

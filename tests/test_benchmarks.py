@@ -26,6 +26,7 @@ from augsynth.transforms import REGISTRY
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import albumentations as A
+import bench_data
 import cifar
 import curves
 import cv2
@@ -387,7 +388,7 @@ def test_the_gan_of_the_device_can_be_checked_without_one(tmp_path, capsys):
     for name in ("train_0", "test"):
         Image.fromarray(np.stack([tiles] * 3, 2)).save(tmp_path / f"{name}.webp", lossless=True, quality=0, method=0)
         np.save(tmp_path / f"{name}_labels.npy", labels.astype(np.uint8))
-    images, read = cifar.read(tmp_path, "test")
+    images, read = bench_data.cifar(tmp_path, "test")
     assert (images.shape, read.tolist()) == ((10_000, 3, 32, 32), labels.tolist())
     assert torch.equal(images[1234].flatten().unique(), torch.tensor([80], dtype=torch.uint8))
     command = ["cifar", str(tmp_path), "--dry-run", "--checkpoint", str(tmp_path / "gan.ckpt")]

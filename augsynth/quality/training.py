@@ -115,21 +115,22 @@ def train(
     models: Sequence[nn.Module],
     rates: Sequence[float],
     batches: Stepped,
-    weight_decay: float,
+    weight_decay: float | Sequence[float],
     device: torch.device,
     advance: Advance = lambda: None,
 ) -> float:
     """Train each model at its learning rate on the same batches and return the samples per second of one of them.
 
-    AdamW; the rate warms up over the first twentieth of the steps and falls to zero by a cosine. advance: called
-    once per model and step.
+    AdamW; the rate warms up over the first twentieth of the steps and falls to zero by a cosine. weight_decay: of all,
+    or one for each. advance: called once per model and step.
     """
+    decays = [weight_decay] * len(models) if isinstance(weight_decay, (int, float)) else weight_decay
     for model in models:
         # Convolutions on CPU run a third faster on this layout.
         model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizers = [
-        torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
-        for model, rate in zip(models, rates, strict=True)
+        torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=True)
+        for model, rate, decay in zip(models, rates, decays, strict=True)
     ]
     started = time.perf_counter()
     for step, (image, label) in enumerate(batches):
