@@ -191,7 +191,7 @@ def command(args: argparse.Namespace) -> None:
     print(f"{len(left)} runs are left, {trainings} trainings each, {steps:,} steps in all", flush=True)
     for name in left:
         try:
-            comparison = compare(folder, known[name], seeds)
+            comparison = compare(folder, known[name], seeds, args.workers)
         except KeyboardInterrupt:
             sys.exit("stopped: the same command goes on behind the last run that is whole" if args.json else "stopped")
         show(comparison)
@@ -207,6 +207,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("names", nargs="*", metavar="RUN", help=f"of {', '.join(RUNS)}; all by default")
     add_data(parser)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--workers", type=int, help="processes of one thread each; by default one for each core")
     parser.add_argument("--json", type=Path, help="result file; runs in it are not repeated")
     parser.add_argument("--quick", action="store_true", help="a trial: two seeds, few texts and steps")
     parser.set_defaults(run=command)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import gzip
 import os
+import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -78,14 +78,15 @@ def fashion(folder: Path, split: str) -> Data:
 
 def cifar(folder: Path, split: str) -> Data:
     """Read CIFAR-10 from either form."""
-    if (folder / "cifar-10-batches-py").exists():
-        from torchvision.datasets import CIFAR10
-
-        found: Any = CIFAR10(folder, train=split == "train")
-        return torch.tensor(found.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(found.targets)
+    batches = folder / "cifar-10-batches-py"
+    if batches.exists():
+        files = [batches / "test_batch"] if split == "test" else sorted(batches.glob("data_batch_*"))
+        parts = [pickle.loads(file.read_bytes(), encoding="bytes") for file in files]
+        images, labels = (np.concatenate([np.asarray(part[name]) for part in parts]) for name in (b"data", b"labels"))
+        return torch.tensor(images).reshape(-1, 3, SIDE, SIDE), torch.tensor(labels, dtype=torch.int64)
     names = ["test"] if split == "test" else sorted(path.stem for path in folder.glob("train_*.webp"))
-    images, labels = zip(*(sprite(folder, name) for name in names), strict=True)
-    return torch.cat(images), torch.cat(labels)
+    tiles, numbers = zip(*(sprite(folder, name) for name in names), strict=True)
+    return torch.cat(tiles), torch.cat(numbers)
 
 
 def sprite(folder: Path, name: str) -> Data:
