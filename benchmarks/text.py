@@ -7,7 +7,7 @@ of `protocol.py`. nlpaug's synonyms need nltk and WordNet in a folder DIR (data.
 such as Debian's wordnet-base and wordnet-sense-index install); it is timed warm, and its part-of-speech tagger, which
 would have to be downloaded, is replaced by one that costs nothing, so that nlpaug is faster here than in practice.
 
-    python benchmarks/text.py [--texts FILE] [--wordnet DIR] [--rounds N] [--json FILE]
+    python benchmarks/text.py [--texts FILE] [--wordnet DIR] [--rounds N] [--json FILE] [--quick]
 
 FILE: one text per line; by default those of BANKING77 that ship with the package.
 """
@@ -30,7 +30,7 @@ from protocol import Candidate, Failed, attempt, head, measure, one_core, save
 import augsynth as ag
 from augsynth import transforms as T
 
-COUNT, LEAST, MOST, COMPARED, ROUNDS = 2000, 14, 30, 500, 7
+COUNT, LEAST, MOST, COMPARED, ROUNDS, QUICK_COUNT = 2000, 14, 30, 500, 7, 40
 # As many words as nlpaug edits, or more: where it edits letters it takes 30 % of those of 30 % of the words.
 WORDS, LETTERS = 0.38, 0.17
 Texts = list[str]
@@ -185,11 +185,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--tokens", action=argparse.BooleanOptionalAction, default=True, help="the token path as well")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--quick", action="store_true", help="under two minutes: few texts, one round")
     args = parser.parse_args(arguments)
     one_core()
     texts = sentences(args.texts)
+    if args.quick:
+        args.rounds, texts = 1, texts[:QUICK_COUNT]
     about = {
         **head(args.rounds),
+        "quick": args.quick,
         "texts": len(texts),
         "words": round(sum(len(t.split()) for t in texts) / len(texts), 1),
     }

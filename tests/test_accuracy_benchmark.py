@@ -178,7 +178,7 @@ def test_data_is_found_by_argument_or_variable_or_it_is_said_what_was_looked_for
     monkeypatch.delenv("AUGSYNTH_DATA", raising=False)
     assert bench_data.find(arguments(data=data), "fashion-mnist") == data / "fashion-mnist"
     assert bench_data.find(arguments(data=data / "fashion-mnist"), "fashion-mnist") == data / "fashion-mnist"
-    with pytest.raises(SystemExit, match="where is cifar10. Give --data DIR, or set AUGSYNTH_DATA"):
+    with pytest.raises(SystemExit, match=r"where is cifar10\? Give --data DIR, or set AUGSYNTH_DATA"):
         bench_data.find(arguments(), "cifar10")
     monkeypatch.setenv("AUGSYNTH_DATA", str(data))
     assert bench_data.find(arguments(), "fashion-mnist") == data / "fashion-mnist"

@@ -45,7 +45,9 @@ import plots
 import protocol
 import report
 import report_generator
+import report_text
 import targets
+import text
 import throughput
 from protocol import ROOT, Candidate, Failed
 from torch.nn import functional as F
@@ -258,6 +260,19 @@ def test_the_overhead_is_measured_and_told(tmp_path, monkeypatch, capsys):
     assert set(result["seconds"]) == set(overhead.PROGRAMS)
     assert "augsynth adds" in report.overhead_sentence(result)
     assert "empty pipeline" in capsys.readouterr().out
+
+
+def test_the_speed_of_texts_is_measured_and_told(tmp_path, capsys):
+    text.main(["--quick", "--json", str(tmp_path / "text.json")])
+    result = json.loads((tmp_path / "text.json").read_text())
+    assert (result["quick"], result["texts"]) == (True, text.QUICK_COUNT)
+    failed = {row["task"] for row in result["rows"] if "failed" in row}
+    assert failed == {"synonyms"}  # for want of WordNet
+    assert all(row["times_nlpaug"] > 0 for row in result["rows"] if "times_nlpaug" in row and "batch" in row["name"])
+    table = report_text.speed_of_text(result)
+    assert "| keyboard |" in table
+    assert "needs --wordnet DIR" in table
+    assert "times nlpaug (floor 10)" in capsys.readouterr().out
 
 
 def test_every_loader_yields_the_batches_that_are_timed():
