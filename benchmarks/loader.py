@@ -8,7 +8,11 @@ candidate once, in random order; the table shows the median over rounds and the 
 within a round, which a slow phase of the machine does not bend.
 
     python benchmarks/loader.py [--workers 0 1 2] [--rounds 7] [--batch 64] [--images DIR] [--json FILE] [--quick]
+    python benchmarks/loader.py --decode [--workers 0 1 2] [--step 50] [--json FILE] [--quick]
     python benchmarks/loader.py --overhead [--rounds 15] [--json FILE] [--quick]
+
+--decode: from JPEG files, and how long a training step waits (`decoding.py`). --overhead: what the plugin itself costs
+(`overhead.py`).
 """
 
 from __future__ import annotations
@@ -19,13 +23,13 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import albumentations as A
 import cv2
 import numpy as np
-import overhead
 import torch
 from albumentations.pytorch import ToTensorV2
 from PIL import Image
@@ -198,11 +202,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="under two minutes: batches of 8, two rounds")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--overhead", action="store_true", help="what the plugin itself costs: see overhead.py")
+    parser.add_argument("--decode", action="store_true", help="from files, and the wait of a step: see decoding.py")
     args, others = parser.parse_known_args(arguments)
-    if args.overhead:
-        given = sys.argv[1:] if arguments is None else arguments
-        overhead.main([word for word in given if word != "--overhead"])
-        return
+    for flag, asked in (("overhead", args.overhead), ("decoding", args.decode)):
+        if asked:
+            given = sys.argv[1:] if arguments is None else arguments
+            import_module(flag).main([word for word in given if word not in ("--overhead", "--decode")])
+            return
     if others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     if args.quick:

@@ -30,6 +30,7 @@ import bench_data
 import cifar
 import curves
 import cv2
+import decoding
 import generator
 import gpu
 import gpu_kernels
@@ -260,6 +261,27 @@ def test_the_overhead_is_measured_and_told(tmp_path, monkeypatch, capsys):
     assert set(result["seconds"]) == set(overhead.PROGRAMS)
     assert "augsynth adds" in report.overhead_sentence(result)
     assert "empty pipeline" in capsys.readouterr().out
+
+
+def test_loading_from_files_is_measured_with_the_wait_of_a_step(tmp_path, capsys):
+    loader.main(["--decode", "--quick", "--workers", "0", "--step", "5", "--json", str(tmp_path / "decode.json")])
+    result = json.loads((tmp_path / "decode.json").read_text())
+    rows = {row["name"]: row for row in result["workers"]["0"]}
+    assert {"augsynth exact, Pillow", "torchvision, Pillow", "decoding alone, OpenCV"} <= set(rows)
+    assert all(row["images_per_second"] > 0 and 0 < row["waiting"] < 1 for row in rows.values())
+    assert rows[decoding.BASE]["times_albumentations"] == 1
+    assert "a step of 5 ms" in capsys.readouterr().out
+
+
+def test_the_share_of_waiting_is_that_of_the_time_without_a_batch():
+    def slow():
+        for _ in range(loader.WARM_BATCHES + 5):
+            time.sleep(0.03)
+            yield torch.zeros(2, 3, 4, 4), 0
+
+    speed, share = decoding.timed(slow(), torch.zeros(2, 3, 4, 4), 0.01)
+    assert 0.5 < share < 0.95
+    assert 0 < speed < 2 / 0.04
 
 
 def test_the_speed_of_texts_is_measured_and_told(tmp_path, capsys):
