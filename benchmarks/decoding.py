@@ -3,8 +3,8 @@
 Files of 500 x 375 pixels lie in a folder (and, after the first pass, in the page cache); each candidate decodes as its
 users do: albumentations by OpenCV, torchvision by Pillow or by its own decoder, augsynth by either of the first two.
 Recipe and copy as in `loader.py`. Images a second: of a loop that does nothing else. `waiting`: the share of its time
-in which a loop has no batch that sleeps for `--step` milliseconds after each, as long as a training step on a device that
-leaves the processor alone. Both are counted from the seventh batch on. "Decoding alone" bounds what any can reach.
+in which a loop has no batch that sleeps for `--step` milliseconds after each, as long as a training step on a device
+that leaves the processor alone. Both are counted from the seventh batch on. "Decoding alone" bounds what any can reach.
 
     python benchmarks/loader.py --decode [--workers 0 1 2] [--step 50] [--images DIR] [--json FILE] [--quick]
 """

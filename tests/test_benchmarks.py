@@ -27,6 +27,8 @@ from augsynth.transforms import REGISTRY
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import albumentations as A
 import bench_data
+import budgets
+import cgan
 import cifar
 import curves
 import cv2
@@ -417,6 +419,38 @@ def test_a_gan_is_judged_in_slices_of_its_training(idx_folder, capsys):
     table = report_generator.learned_alone(found)
     assert table.count("\n|") == len(readings) + 2
     assert "the 400 real images" in table
+
+
+def test_every_generator_is_judged_by_budget(idx_folder, capsys):
+    command = ["budgets", str(idx_folder), "--quick", "--json", str(idx_folder / "budgets.json")]
+    generator.main(command)
+    found = json.loads((idx_folder / "budgets.json").read_text())
+    assert [(row["generator"], row["budget"]) for row in found["cells"]] == [(name, 200) for name in budgets.GENERATORS]
+    for row in found["cells"]:
+        assert all(0 <= row[name] <= 1 for name in ("accuracy", "agreement", "coverage"))
+        assert row["fd"] > found["real"]["fd"] > 0
+        assert (row["watt_hours"] is None) is bool(found["not_measurable"])
+    printed = capsys.readouterr().out
+    assert printed.startswith("3 cells are left, 600 images of training in all")
+    assert ("not measurable here" in printed) is bool(found["not_measurable"])
+    generator.main(command)
+    assert capsys.readouterr().out == "0 cells are left, 0 images of training in all\n"
+    assert json.loads((idx_folder / "budgets.json").read_text()) == found
+
+
+def test_energy_is_that_of_training_and_of_sampling(idx_folder, monkeypatch):
+    class Steady:
+        name, read = "clockwork", 0.0
+
+        def joules(self):
+            self.read += 3600.0
+            return self.read
+
+    monkeypatch.setattr(budgets.meters, "find", lambda makers: ([Steady()], []))
+    task = cgan.Task.of(idx_folder, 100, 100, 2)
+    one = budgets.worth(task, "vae", 50, 0, torch.device("cpu"))
+    assert one.watt_hours == (10.0, 10.0)  # 1 Wh each, for 100 samples
+    assert "20.000 Wh per 1,000" in budgets.show(one)
 
 
 def test_the_gan_of_the_device_can_be_checked_without_one(tmp_path, capsys):
