@@ -1,7 +1,7 @@
 """Microseconds of augmentation per image on one core, against the peers, in one run.
 
-Three questions, one protocol: whole recipes (the default), single transforms (--transforms), and how the cost grows
-with batch, image side and number of transforms (--curves).
+Four questions, one protocol: whole recipes (the default), single transforms (--transforms), how the cost grows with
+batch, image side and number of transforms (--curves), and where the time goes (--floor).
 
 Every peer gets uint8 images in memory in its own layout; recipes fill a normalized float32 batch, single transforms
 give uint8 back. Parameters are drawn inside the timed call, reading and decoding are not timed. Each round times every
@@ -13,6 +13,7 @@ deviation over a batch; boxes and their area; class frequencies), or pixel by pi
     python benchmarks/throughput.py [RECIPE ...] [--rounds N] [--images DIR] [--json FILE] [--quick]
     python benchmarks/throughput.py --transforms [NAME ...] [--size 224]
     python benchmarks/throughput.py --curves
+    python benchmarks/throughput.py --floor [RECIPE ...]
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import curves
+import floor
 import per_transform
 import recipes
 import targets
@@ -33,7 +35,7 @@ from protocol import Candidate, Failed, Table, Timing, head, measure, moments, o
 from recipes import Recipe
 
 RECIPES: dict[str, Recipe] = {**recipes.RECIPES, **targets.RECIPES}
-ROUNDS, QUICK_ROUNDS = {"recipes": 7, "transforms": 5, "curves": 5}, 2
+ROUNDS, QUICK_ROUNDS = {"recipes": 7, "transforms": 5, "curves": 5, "floor": 5}, 2
 COMPILE_LIMIT_S = 45.0
 
 
@@ -112,6 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--transforms", action="store_true", help="single transforms instead of recipes")
     mode.add_argument("--curves", action="store_true", help="cost against batch, image side, number of transforms")
+    mode.add_argument("--floor", action="store_true", help="what bounds each recipe, and what each step takes")
     parser.add_argument("--rounds", type=int, help=f"by default {ROUNDS}")
     parser.add_argument("--size", type=int, default=224, help="side of the images of --transforms, in pixels")
     parser.add_argument("--images", help="folder of .jpg photographs; the demo photograph by default")
@@ -119,8 +122,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="under two minutes: small batches, two rounds")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(arguments)
-    kind = "transforms" if args.transforms else "curves" if args.curves else "recipes"
-    known = {"recipes": RECIPES, "transforms": per_transform.NAMES, "curves": curves.CURVES}[kind]
+    kind = "transforms" if args.transforms else "curves" if args.curves else "floor" if args.floor else "recipes"
+    known = {
+        "recipes": RECIPES,
+        "transforms": per_transform.NAMES,
+        "curves": curves.CURVES,
+        "floor": recipes.RECIPES,
+    }[kind]
     if unknown := sorted(set(args.names) - set(known)):
         parser.error(f"there is no {', '.join(unknown)} among {kind}; there are {', '.join(known)}")
     rounds = args.rounds or (QUICK_ROUNDS if args.quick else ROUNDS[kind])
@@ -131,6 +139,8 @@ def main(arguments: list[str] | None = None) -> None:
         content = run_recipes(args, rounds)
     elif kind == "transforms":
         content = per_transform.run(args.names, args.size, rounds, args.images, args.quick)
+    elif kind == "floor":
+        content = floor.run(args.names, rounds, args.images, args.quick)
     else:
         content = curves.run(args.names, rounds, args.images, args.quick)
     save(args.json, {**about, **content})

@@ -265,6 +265,20 @@ def test_the_overhead_is_measured_and_told(tmp_path, monkeypatch, capsys):
     assert "empty pipeline" in capsys.readouterr().out
 
 
+def test_what_a_recipe_takes_is_shared_out_among_its_steps(tmp_path, capsys):
+    throughput.main(["--floor", "cifar 32", "imagenet 256", "--quick", "--json", str(tmp_path / "floor.json")])
+    result = json.loads((tmp_path / "floor.json").read_text())["floor"]
+    assert list(result["imagenet 256"]["steps"]) == ["RandomResizedCrop", "RandomHorizontalFlip", "ColorJitter"]
+    for row in result.values():
+        whole = row["microseconds"]["microseconds_per_image"]
+        assert sum(row["steps"].values()) + row["shared"] == pytest.approx(whole, abs=0.1)
+        assert row["floors"]["convert"] > 0
+        assert row["percent_of_copy"] == pytest.approx(100 * row["floors"]["copy"] / whole, rel=0.2)
+    read, written = result["imagenet 256"]["bytes_read"], result["imagenet 256"]["bytes_written"]
+    assert (read, written) == (round(0.54 * 256 * 256 * 3), 224 * 224 * 3 * 4)
+    assert "us = RandomCrop" in capsys.readouterr().out
+
+
 def test_loading_from_files_is_measured_with_the_wait_of_a_step(tmp_path, capsys):
     loader.main(["--decode", "--quick", "--workers", "0", "--step", "5", "--json", str(tmp_path / "decode.json")])
     result = json.loads((tmp_path / "decode.json").read_text())
