@@ -52,6 +52,7 @@ import report_text
 import targets
 import text
 import throughput
+import tried
 from protocol import ROOT, Candidate, Failed
 from torch.nn import functional as F
 from torchvision.transforms import v2
@@ -277,6 +278,14 @@ def test_what_a_recipe_takes_is_shared_out_among_its_steps(tmp_path, capsys):
     read, written = result["imagenet 256"]["bytes_read"], result["imagenet 256"]["bytes_written"]
     assert (read, written) == (round(0.54 * 256 * 256 * 3), 224 * 224 * 3 * 4)
     assert "us = RandomCrop" in capsys.readouterr().out
+
+
+def test_other_ways_are_timed_beside_ours(tmp_path, capsys):
+    tried.main(["--quick", "--json", str(tmp_path / "tried.json")])
+    rows = json.loads((tmp_path / "tried.json").read_text())["tried"]
+    assert len(rows) == len({row["what"] for row in rows}) == 12
+    assert all(row["times"] == pytest.approx(row["other"] / row["ours"], rel=0.2) for row in rows if row["ours"] > 5)
+    assert capsys.readouterr().out.count("times as long") == 12
 
 
 def test_loading_from_files_is_measured_with_the_wait_of_a_step(tmp_path, capsys):
