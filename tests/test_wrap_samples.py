@@ -18,6 +18,7 @@ from torchvision.datasets import FakeData, ImageFolder
 
 import augsynth as ag
 from augsynth import transforms as T
+from augsynth.errors import SampleError
 from augsynth.rng import KeyedIndex, Rng
 
 SIZE, SEED = 6, 5
@@ -275,3 +276,16 @@ def test_sizes_boxes_masks_and_keypoints_of_each_sample_go_every_way(way: str) -
     assert [int(sample["number"]) for sample in samples] == list(range(SIZE))
     for sample in samples:
         check(sample)
+
+
+def test_the_sample_that_is_made_otherwise_is_named():
+    rows: list[Any] = [(picture(i), i) for i in range(4)]
+    data = ag.wrap([*rows[:2], None, *rows[3:], {"image": picture(0)}], ag.Pipeline([T.RandomHorizontalFlip()]))
+    with pytest.raises(SampleError, match=r"sample 2 has no image at 0, where the first of its batch has it: .* None"):
+        data.__getitems__([0, 1, 2, 3])
+    with pytest.raises(SampleError, match=r"sample 4 has no image at 0.*a dict with 'image': PIL image"):
+        next(iter(DataLoader(data, 2, sampler=[3, 4], collate_fn=ag.collate)))
+    with pytest.raises(TypeError, match="sample 2: no image in a sample of type NoneType; give a tensor"):
+        data[2]
+    with pytest.raises(TypeError, match=r"several at once by __getitems__: got a list; .*Subset\(wrapped, indices\)"):
+        data[[0, 1]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
-from augsynth.batch import Path, find_image, get_image, set_image
+from augsynth.batch import Path, describe, find_image, get_image, set_image
 from augsynth.data import parcel
 from augsynth.data.collate import SampleList
 from augsynth.errors import SampleError
@@ -45,7 +45,7 @@ class Augmenter:
         if not getattr(self.pipeline, "pictures", True):
             return SampleList(samples, None, None, names)
         rules = self.pipeline.rules if self.keys is None else replace(self.pipeline.rules, keys=self.keys)
-        path = find_image(samples[0], rules.image if self.key is None else self.key)
+        path = self._path(samples[0], rules, names[0])
         with memory():
             images, targets = self._augment(samples, path, rng, names, rules)
         stacked = images if isinstance(images, torch.Tensor) else None
@@ -71,10 +71,20 @@ class Augmenter:
                     fail(name, "augmented", error)
             raise
 
+    def _path(self, sample: Any, rules: Rules, name: Any) -> Path:
+        try:
+            return find_image(sample, rules.image if self.key is None else self.key)
+        except TypeError as error:
+            raise TypeError(f"sample {_spoken(name)}: {error}") from None
+
     def _augment(
         self, samples: list[Any], path: Path, rng: Rng, names: Sequence[Any], rules: Rules
     ) -> tuple[Any, Targets | None]:
-        images = [get_image(sample, path) for sample in samples]
+        try:
+            images = [get_image(sample, path) for sample in samples]
+        except TypeError:
+            _check_images(samples, path, names)
+            raise
         index = _numbers(names)
         targets = self.pipeline.find_targets(samples, [path] * len(samples), index, rules)
         try:
@@ -102,8 +112,23 @@ def _numbers(names: Sequence[Any]) -> Sequence[int]:
 
 def fail(name: Any, what: str, error: Exception) -> NoReturn:
     """Name the sample in whatever error arises."""
-    name = int(name) if isinstance(name, int) else repr(name)
-    raise SampleError(f"sample {name} could not be {what}: {reason(error)}") from error
+    raise SampleError(f"sample {_spoken(name)} could not be {what}: {reason(error)}") from error
+
+
+def _spoken(name: Any) -> str:
+    return str(int(name)) if isinstance(name, int) else repr(name)
+
+
+def _check_images(samples: list[Any], path: Path, names: Sequence[Any]) -> None:
+    """Raise a SampleError for the first sample that is not made like the first one of its batch."""
+    for sample, name in zip(samples, names, strict=True):
+        try:
+            get_image(sample, path)
+        except TypeError:
+            raise SampleError(
+                f"sample {_spoken(name)} has no image at {path!r}, where the first of its batch has it: it is "
+                f"{describe(sample)}"
+            ) from None
 
 
 def reason(error: Exception) -> str:

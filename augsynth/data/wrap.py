@@ -45,7 +45,7 @@ class AugmentedDataset(Passing, Dataset[Any]):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
-        if isinstance(index, (slice, str)):
+        if isinstance(index, (slice, str, list, tuple)):
             raise TypeError(_not_an_index(index))
         if mixes := getattr(self.pipeline, "mixes", ""):
             raise TypeError(f"{mixes}, and sample {int(index)} was asked for alone: {BATCHES}")
@@ -113,7 +113,12 @@ def _are_ready(samples: list[Any]) -> bool:
     )
 
 
-def _not_an_index(index: slice | str) -> str:
+def _not_an_index(index: Any) -> str:
+    if isinstance(index, (list, tuple)):
+        return (
+            f"a wrapped dataset is read by index, and several at once by __getitems__: got a {type(index).__name__}; a "
+            "part of it is torch.utils.data.Subset(wrapped, indices)"
+        )
     if isinstance(index, str):
         return f"a wrapped dataset is read by index, not by column; the column as it is: wrapped.dataset[{index!r}]"
     bounds = (index.start, index.stop) if index.step is None else (index.start, index.stop, index.step)
