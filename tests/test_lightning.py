@@ -330,6 +330,11 @@ def test_a_batch_whose_images_are_not_clear_is_refused(batch: Any, message: str)
         callback.augment(batch, trainer(callback))
 
 
+def test_what_is_no_pipeline_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match=r"AugmentOnDevice: the first argument must be an augsynth\.Pipeline, got list"):
+        AugmentOnDevice([T.RandomHorizontalFlip()])  # type: ignore[arg-type]
+
+
 def test_key_says_which_entry_holds_the_images() -> None:
     callback = AugmentOnDevice(PIPELINE, key=1)
     batch = (images, torch.stack([picture(0), picture(1)]))

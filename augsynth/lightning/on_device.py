@@ -44,6 +44,10 @@ class AugmentOnDevice(pl.Callback):
         index: Path = None,
         strength: float | AugmentationSchedule | None = None,
     ) -> None:
+        if not (hasattr(pipeline, "images") and hasattr(pipeline, "seed")):
+            raise TypeError(
+                f"{type(self).__name__}: the first argument must be an augsynth.Pipeline, got {type(pipeline).__name__}"
+            )
         self.pipeline, self.key, self.index = pipeline, key, index
         fixed = strength is None or isinstance(strength, AugmentationSchedule)
         self.strength = strength if fixed else checked(strength, f"{type(self).__name__}: strength")
