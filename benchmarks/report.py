@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import report_generator
+import report_speed
 import report_text
+import report_training
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 COMMAND = "python benchmarks/report.py"
 FILES = ("throughput", "transforms", "curves", "loader", "overhead", "parity", "gpu", "text", "accuracy")
-FILES += ("imbalance", "cgan")
+FILES += ("imbalance", "cgan", "accuracy-images", "budgets", "decode", "floor", "tried")
 TITLES = {
     "imagenet 256": "ImageNet: crop, flip, jitter, 256 to 224 px",
     "imagenet 500x375": "the same from 500x375",
@@ -76,6 +78,8 @@ def speed_block(results: Mapping[str, Any]) -> str:
         parts.append(verdict(results["transforms"]))
     if "loader" in results:
         parts.append(loader_sentence(results["loader"]))
+    if "decode" in results:
+        parts.append(report_speed.decoding_sentence(results["decode"]))
     if "overhead" in results:
         parts.append(overhead_sentence(results["overhead"]))
     return "\n\n".join(parts)
@@ -166,9 +170,11 @@ def details(results: Mapping[str, Any]) -> str:
             parts += [section(results[name]), made_by(results[name])]
     for name, section in (
         ("loader", _loader),
+        ("decode", report_speed.decoding),
         ("overhead", _overhead),
         ("gpu", _gpu),
         ("text", report_text.details_of_text),
+        ("accuracy-images", report_training.details_of_images),
     ):
         if name in results:
             parts += [section(results[name]), made_by(results[name])]
@@ -310,13 +316,23 @@ def with_block(readme: str, block: str) -> str:
 def with_blocks(readme: str, results: Mapping[str, Any]) -> str:
     """Return the README with all its parts that come from results. Raises ValueError for one without its markers."""
     readme = with_block(readme, speed_block(results))
-    marks = {**report_text.MARKS, **report_generator.MARKS}
-    for name, block in {**report_text.blocks(results), **report_generator.blocks(results)}.items():
-        begin, end = marks[name]
-        if readme.count(begin) != 1 or readme.count(end) != 1:
-            raise ValueError(f"README.md needs {begin} and {end}, once each")
-        readme = _between(readme, begin, end, block)
+    for module in (report_text, report_generator, report_training):
+        readme = _filled(readme, module.MARKS, module.blocks(results), "README.md")
     return readme
+
+
+def with_floors(page: str, results: Mapping[str, Any]) -> str:
+    """Return the performance page with its tables. Raises ValueError for one without its markers."""
+    return _filled(page, report_speed.MARKS, report_speed.blocks(results), "benchmarks/README.md")
+
+
+def _filled(text: str, marks: Mapping[str, tuple[str, str]], blocks: Mapping[str, str], where: str) -> str:
+    for name, block in blocks.items():
+        begin, end = marks[name]
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise ValueError(f"{where} needs {begin} and {end}, once each")
+        text = _between(text, begin, end, block)
+    return text
 
 
 def _between(text: str, begin: str, end: str, block: str) -> str:
@@ -331,6 +347,8 @@ def main() -> None:
     readme = ROOT / "README.md"
     readme.write_text(with_blocks(readme.read_text(), results))
     (RESULTS / "README.md").write_text(details(results))
+    page = ROOT / "benchmarks" / "README.md"
+    page.write_text(with_floors(page.read_text(), results))
     for name, draw in (("throughput", plots.recipes), ("transforms", plots.transforms), ("curves", plots.curves)):
         if name in results:
             draw(results[name], RESULTS / f"{name}.png")

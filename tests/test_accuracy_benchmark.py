@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import pickle
 import sys
@@ -21,6 +20,7 @@ import bench_data
 import cells
 from accuracy_images import ARMS, RUNS, Run, Setup, Task, plan
 from cells import Cell, Results
+from demo_files import write_fashion
 
 from augsynth.data import demo
 from augsynth.quality.samples import Labelled
@@ -31,16 +31,8 @@ LABELS = np.arange(1000) % 10
 
 @pytest.fixture
 def data(tmp_path):
-    """Write the demo's images as Fashion-MNIST's own files, and its texts as TREC's."""
-    folder = tmp_path / "data"
-    (folder / "fashion-mnist").mkdir(parents=True)
-    for split, name in (("train", "train"), ("test", "t10k")):
-        found = demo.fashion(split)
-        pixels, labels = (np.stack([np.asarray(x[0]) for x in found]), np.array(found.targets, np.uint8))
-        for kind, header, values in (("images-idx3", 16, pixels), ("labels-idx1", 8, labels)):
-            path = folder / "fashion-mnist" / f"{name}-{kind}-ubyte.gz"
-            path.write_bytes(gzip.compress(bytes(header) + values.tobytes(), 1))
-    return folder
+    write_fashion(tmp_path / "data" / "fashion-mnist")
+    return tmp_path / "data"
 
 
 def test_cells_are_kept_and_not_trained_twice(data, tmp_path, capsys):

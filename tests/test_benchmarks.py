@@ -5,7 +5,6 @@ Nothing here looks at a speed. kornia and fuse-augmentations are tried where the
 
 from __future__ import annotations
 
-import gzip
 import importlib.util
 import json
 import math
@@ -15,46 +14,33 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import augsynth as ag
-from augsynth.data import demo
 from augsynth.transforms import REGISTRY
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import albumentations as A
-import bench_data
-import budgets
-import cgan
-import cifar
 import curves
 import cv2
 import decoding
-import generator
 import gpu
 import gpu_kernels
-import imbalance
-import imbalance_training
 import loader
 import overhead
 import pairs
 import parity
 import peers
 import per_transform
-import plots
 import protocol
 import report
-import report_generator
 import report_text
 import targets
 import text
 import throughput
 import tried
 from protocol import ROOT, Candidate, Failed
-from torch.nn import functional as F
 from torchvision.transforms import v2
 
 # What libraries say of their own future is no concern of ours.
@@ -373,188 +359,6 @@ def test_the_launch_bound_row_is_the_batch_of_32():
     rows = [{"name": gpu.OURS, "wall_us": 9.0}, {"name": gpu.GRAPH, "failed": "x"}]
     results = [{"case": str(case), "rows": rows if case.batch == 32 else []} for case in gpu.CASES]
     assert gpu.launch_bound(results) == {gpu.OURS: 9.0}
-
-
-# Generators
-
-
-@pytest.fixture
-def idx_folder(tmp_path):
-    """Write the demo's images as Fashion-MNIST's own files."""
-    for split, name in (("train", "train"), ("test", "t10k")):
-        data = demo.fashion(split)
-        pixels, labels = (np.stack([np.asarray(x[0]) for x in data]), np.array(data.targets, np.uint8))
-        for kind, header, values in (("images-idx3", 16, pixels), ("labels-idx1", 8, labels)):
-            path = tmp_path / f"{name}-{kind}-ubyte.gz"
-            path.write_bytes(gzip.compress(bytes(header) + values.tobytes(), 1))
-    return tmp_path
-
-
-def test_rare_classes_are_trained_kept_and_not_trained_twice(idx_folder, capsys):
-    command = ["imbalance", str(idx_folder), "--quick", "--workers", "1", "--json", str(idx_folder / "found.json")]
-    generator.main(command)
-    found = json.loads((idx_folder / "found.json").read_text())
-    assert {row["arm"]: len(row["per_class"]) for row in found["cells"]} == {"none": 10, "latent_smote": 10}
-    assert all(row["accuracy"] == pytest.approx(sum(row["per_class"]) / 10, abs=0.01) for row in found["cells"])
-    assert found["cells"][0]["accuracy"] > 30
-    headline = found["summary"]["headline"]
-    assert (headline["arm"], headline["base"]) == ("latent_smote", "none")
-    assert headline["difference"][0] == pytest.approx(found["cells"][1]["accuracy"] - found["cells"][0]["accuracy"])
-    printed = capsys.readouterr().out.split("| arm")[1]
-    generator.main(command)
-    again = capsys.readouterr().out
-    assert "seed 0" not in again
-    assert again.endswith(printed)
-
-
-def test_the_losses_for_rare_classes_are_what_they_are_called():
-    label, weights, logits = torch.tensor([0, 1, 1]), torch.tensor([0.5, 3.0]), torch.randn(3, 2)
-    ((_, soft),) = imbalance_training.Weighted([(logits, label)], weights)
-    expected = F.cross_entropy(logits, label, weights, reduction="none").mean()
-    torch.testing.assert_close(F.cross_entropy(logits, soft), expected)
-    adjusted = imbalance_training.Adjusted(torch.nn.Identity(), torch.tensor([0.9, 0.1]))
-    torch.testing.assert_close(adjusted(logits), logits + torch.tensor([0.9, 0.1]).log())
-    assert torch.equal(adjusted.eval()(logits), logits)
-
-
-def test_every_fill_brings_each_class_up_to_the_largest(idx_folder):
-    samples = imbalance.prepare(idx_folder, imbalance.QUICK, 1).train[0]
-    assert np.bincount(samples.label).tolist() == list(imbalance.QUICK.counts)
-    for name, fill in imbalance_training.FILLS.items():
-        if name != "pixels" or importlib.util.find_spec("imblearn"):
-            image, label = fill(samples, imbalance.QUICK, 0)(0)
-            assert np.bincount(torch.cat([samples.label, label])).tolist() == [400] * 10, name
-            assert image.dtype == torch.uint8
-            assert image.shape == (len(label), 1, 28, 28)
-
-
-def test_a_gan_is_judged_in_slices_of_its_training(idx_folder, capsys):
-    command = ["cgan", str(idx_folder), "--quick", "--minutes", "0.05", "--threads", "1"]
-    generator.main([*command, "--json", str(idx_folder / "cgan.json")])
-    found = json.loads((idx_folder / "cgan.json").read_text())
-    (readings,) = found["runs"]
-    images = [reading["images"] for reading in readings]
-    assert images == sorted(images)
-    assert 0 < images[-1] <= 400
-    assert all(0 <= reading[name] <= 1 for reading in readings for name in ("accuracy", "agreement", "coverage"))
-    assert found["real_coverage"] > 0.5
-    assert f"{images[-1]:>8,} images" in capsys.readouterr().out
-    table = report_generator.learned_alone(found)
-    assert table.count("\n|") == len(readings) + 2
-    assert "the 400 real images" in table
-
-
-def test_every_generator_is_judged_by_budget(idx_folder, capsys):
-    command = ["budgets", str(idx_folder), "--quick", "--json", str(idx_folder / "budgets.json")]
-    generator.main(command)
-    found = json.loads((idx_folder / "budgets.json").read_text())
-    assert [(row["generator"], row["budget"]) for row in found["cells"]] == [(name, 200) for name in budgets.GENERATORS]
-    for row in found["cells"]:
-        assert all(0 <= row[name] <= 1 for name in ("accuracy", "agreement", "coverage"))
-        assert row["fd"] > found["real"]["fd"] > 0
-        assert (row["watt_hours"] is None) is bool(found["not_measurable"])
-    printed = capsys.readouterr().out
-    assert printed.startswith("3 cells are left, 600 images of training in all")
-    assert ("not measurable here" in printed) is bool(found["not_measurable"])
-    generator.main(command)
-    assert capsys.readouterr().out == "0 cells are left, 0 images of training in all\n"
-    assert json.loads((idx_folder / "budgets.json").read_text()) == found
-
-
-def test_energy_is_that_of_training_and_of_sampling(idx_folder, monkeypatch):
-    class Steady:
-        name, read = "clockwork", 0.0
-
-        def joules(self):
-            self.read += 3600.0
-            return self.read
-
-    monkeypatch.setattr(budgets.meters, "find", lambda makers: ([Steady()], []))
-    task = cgan.Task.of(idx_folder, 100, 100, 2)
-    one = budgets.worth(task, "vae", 50, 0, torch.device("cpu"))
-    assert one.watt_hours == (10.0, 10.0)  # 1 Wh each, for 100 samples
-    assert "20.000 Wh per 1,000" in budgets.show(one)
-
-
-def test_the_gan_of_the_device_can_be_checked_without_one(tmp_path, capsys):
-    labels = np.arange(10_000) % 10
-    tiles = np.repeat(labels.astype(np.uint8).reshape(100, 100) * 20, 32, 0).repeat(32, 1)
-    for name in ("train_0", "test"):
-        Image.fromarray(np.stack([tiles] * 3, 2)).save(tmp_path / f"{name}.webp", lossless=True, quality=0, method=0)
-        np.save(tmp_path / f"{name}_labels.npy", labels.astype(np.uint8))
-    images, read = bench_data.cifar(tmp_path, "test")
-    assert (images.shape, read.tolist()) == ((10_000, 3, 32, 32), labels.tolist())
-    assert torch.equal(images[1234].flatten().unique(), torch.tensor([80], dtype=torch.uint8))
-    command = ["cifar", str(tmp_path), "--dry-run", "--checkpoint", str(tmp_path / "gan.ckpt")]
-    generator.main([*command, "--json", str(tmp_path / "cifar.json")])
-    found = json.loads((tmp_path / "cifar.json").read_text())
-    assert found["device"] == "CPU, a dry run: no measurement"
-    assert found["training"]["operations_per_image"] > 1e6
-    assert len(found["accuracies"]) == 1
-    with pytest.raises(SystemExit, match="needs a CUDA device"):
-        generator.main(command[:2])
-
-
-def test_the_network_of_the_device_learns_what_is_easy():
-    labels = torch.arange(300) % 3
-    images = torch.full((300, 3, 32, 32), 60, dtype=torch.uint8)
-    images[torch.arange(300), labels] = 200
-    device = torch.device("cpu")
-    network = cifar.learned((images, labels), 14, 0, 8, device)
-    assert cifar.accuracy(network, (images, labels), device) > 0.9
-
-
-# What is written of it
-
-
-def test_the_readme_says_what_the_result_files_say():
-    readme = (ROOT / "README.md").read_text()
-    found = report.with_blocks(readme, report.load())
-    assert found == readme, f"README.md is not of these results: run {report.COMMAND}"
-
-
-def test_the_details_say_what_the_result_files_say():
-    written = (report.RESULTS / "README.md").read_text()
-    assert report.details(report.load()) == written, f"benchmarks/results is out of date: run {report.COMMAND}"
-
-
-def test_the_result_files_are_whole_and_measured():
-    results = report.load()
-    assert set(results) >= {"throughput", "transforms", "curves", "loader", "parity", "text", "accuracy"}
-    assert set(results["throughput"]["recipes"]) == set(throughput.RECIPES)
-    assert set(results["curves"]["curves"]) == set(curves.CURVES)
-    for name, result in results.items():
-        assert not result.get("quick", False), f"{name}.json is of a quick run"
-        assert {"schema", "command", "commit", "versions", "machine", "seed", "rounds"} <= set(result)
-
-
-def test_pictures_are_small_and_there():
-    for name in ("throughput", "transforms", "curves"):
-        assert 5_000 < (report.RESULTS / f"{name}.png").stat().st_size < 150_000
-
-
-def test_pictures_are_drawn_from_results(tmp_path):
-    results = report.load()
-    for name, draw in (("throughput", plots.recipes), ("transforms", plots.transforms), ("curves", plots.curves)):
-        draw(results[name], tmp_path / f"{name}.png")
-        assert (tmp_path / f"{name}.png").stat().st_size > 5_000
-
-
-def test_a_loss_is_named_in_the_readme():
-    filtered = [{"name": "albumentations, area", "times": 2}]
-    entries = {
-        "Slow": {"times_best_peer": 0.25, "best_peer": "it", "rows": filtered},
-        "Fast": {"times_best_peer": 3.0, "best_peer": "it", "rows": []},
-    }
-    text = report.verdict({"size": 224, "batch": 64, "transforms": entries, "no_peer": {"Alone": "no peer"}})
-    assert "1 of 2 are at least as fast" in text
-    assert "`Slow` 0.25 (2.00 beside a peer that filters too)" in text
-    assert "1 have no peer" in text
-
-
-def test_a_readme_without_its_markers_is_not_written():
-    with pytest.raises(ValueError, match="once each"):
-        report.with_block("no markers", "block")
 
 
 def test_an_absent_peer_is_told_from_a_broken_one():
