@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -319,6 +320,17 @@ def test_fingerprints_are_equal_for_equal_pipelines_and_differ_for_others():
         ag.Pipeline(base.transforms, seed=1, dtype=torch.float32),
     ]
     assert len({base.fingerprint, *(other.fingerprint for other in others)}) == 5
+
+
+@pytest.mark.parametrize("kind", [T.OneOf, T.SomeOf, T.RandomApply, T.RandomOrder])
+def test_parts_in_another_order_are_another_transform(kind):
+    parts = {"flip": T.RandomHorizontalFlip(), "invert": T.RandomInvert()}
+    one, other = (kind(dict(items)) for items in (parts.items(), reversed(parts.items())))
+    assert one != other
+    assert one == kind(parts) == pickle.loads(pickle.dumps(one))
+    assert repr(one).startswith(f"{kind.__name__}(transforms={parts!r}")
+    assert ag.Pipeline([one]) != ag.Pipeline([other])
+    assert ag.Pipeline([one]).fingerprint != ag.Pipeline([other]).fingerprint
 
 
 def test_the_order_of_a_mapping_that_is_compared_without_order_does_not_count():
