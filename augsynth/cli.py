@@ -302,8 +302,10 @@ def plain(config: DictConfig) -> dict[str, Any]:
 def compare(config: DictConfig) -> float:
     """did augmentation and synthetic data help on this data? A table and a report"""
     from augsynth import comparing
+    from augsynth.gathering import FAILED
 
     folder = output_folder()
+    (folder / FAILED).unlink(missing_ok=True)  # of an earlier run in the same folder
     comparison = comparing.run(plain(config), folder)
     if comparison.interrupted:
         sys.exit(INTERRUPTED)

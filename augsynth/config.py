@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pkgutil
 import re
 import shlex
@@ -300,6 +301,24 @@ def begun(folder: Path) -> tuple[str, ...]:
 
     kept = folder / ".hydra" / "overrides.yaml"
     return tuple(map(str, OmegaConf.load(kept))) if kept.is_file() else ()
+
+
+def begun_as(folder: Path, values: Any) -> bool:
+    """Tell whether the run in `folder` began with the configuration `values`; true where either is not known.
+
+    values: as JSON holds them.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    kept = folder / ".hydra" / "config.yaml"
+    if values is None or not kept.is_file():
+        return True
+    try:
+        own = OmegaConf.to_container(OmegaConf.load(kept), resolve=True)
+    except OmegaConfBaseException:  # it needs a resolver that only the run had
+        return True
+    return bool(json.loads(json.dumps(own)) == values)
 
 
 def of_compare(kept: Path) -> bool:

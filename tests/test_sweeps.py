@@ -174,3 +174,14 @@ def test_a_comparison_returns_the_validation_accuracy_for_a_sweeper_to_maximise(
     chosen = [r["validation"]["0.01"]["accuracy"] for r in results["learning_rates"] if r["arm"] == "augment"]
     assert returned == [pytest.approx(sum(chosen) / 2)]
     assert type(returned[0]) is float
+
+
+def test_a_rerun_in_the_same_folder_forgets_an_old_failure_and_a_failed_one_forgets_old_results(call, tmp_path):  # noqa: F811
+    rerun = ["compare", *TINY, *REAL, "hydra.run.dir=here"]
+    assert call(*rerun, "augment=eda")[0] == 1
+    assert call(*rerun)[0] == 0
+    assert call("report", "here")[0] == 0
+    assert not (tmp_path / "here" / "error.txt").exists()
+    assert call(*rerun, "augment=eda")[0] == 1
+    _, _, err = call("report", "here")
+    assert "results.json is of an earlier run" in err
