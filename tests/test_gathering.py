@@ -185,10 +185,10 @@ def test_one_seed_gives_a_row_without_interval_that_says_so(tmp_path):
 def test_results_of_an_earlier_run_are_not_those_of_a_rerun_that_failed_or_was_killed(tmp_path):
     for number in range(3):
         folder = begin(tmp_path / str(number), [f"seed={number}"])
-        results = comparison().results() | {"config": {"learning_rates": [0.02 if number == 1 else 0.01]}}
+        results = comparison().results() | {"config": {"learning_rates": [0.02 if number == 1 else 0.01], "n": {"1": 2}}}
         (folder / "results.json").write_text(json.dumps(results))
+        (folder / ".hydra" / "config.yaml").write_text("learning_rates: [0.01]\nn: {1: '${hydra:job.num}'}\n")
     (tmp_path / "0" / "error.txt").write_text("the network broke\n")
-    (tmp_path / "2" / ".hydra" / "config.yaml").write_text("learning_rates: ${hydra:job.num}\n")
     rows = gather(tmp_path).rows
     assert [row.found.status for row in rows] == ["failed", "unfinished", "complete"]
     assert rows[0].found.note == "the network broke; results.json is of an earlier run"
