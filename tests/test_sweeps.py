@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 from hydra import compose, initialize_config_module
 from hydra.core.plugins import Plugins
+from hydra.errors import MissingConfigException
 from test_cli import REAL, TINY, call  # noqa: F401  # a fixture
 
 from augsynth import cli
@@ -29,6 +30,13 @@ def hydra_settings(*overrides):
     Plugins.instance()
     with initialize_config_module("augsynth.conf", **version_base()):
         return compose("compare", ["hydra.mode=MULTIRUN", *overrides], return_hydra_config=True).hydra
+
+
+@pytest.mark.parametrize(("option", "package"), cli.PLUGINS.items())
+def test_an_option_of_a_plugin_that_is_not_there_names_its_package(option, package):
+    error = MissingConfigException(f"Could not find '{option}'", option, ["basic"])
+    said = f"{option} is in the package {package}, which is not installed: pip install {package}"
+    assert cli.explain(error, "compare", []) == said
 
 
 @pytest.mark.parametrize(("option", "package"), PLUGINS.items())
