@@ -111,6 +111,19 @@ def test_submitit_runs_here_and_a_failed_run_is_named(call, tmp_path):  # noqa: 
     assert [row["status"] for row in rows] == ["complete", "failed"]
 
 
+@OWN_WARNINGS
+def test_without_slurm_the_launcher_for_here_is_named(call, monkeypatch):  # noqa: F811
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    monkeypatch.setenv("PATH", "")
+    code, _, err = call(
+        "compare", "--multirun", *TINY, *REAL, "sweep=submitit", "augment=light", "hydra.sweep.dir=sweep"
+    )
+    assert code == 1
+    assert 'Could not detect "srun"' in err
+    assert "Without Slurm, hydra/launcher=submitit_local gives each run a process of its own here" in err
+    assert "Traceback" not in err
+
+
 def test_every_plugin_that_is_named_is_one_of_a_package():
     assert {"hydra/sweeper/optuna", "hydra/launcher/submitit_local"} <= set(cli.PLUGINS)
     assert set(PLUGINS.values()) <= set(cli.PLUGINS.values())
