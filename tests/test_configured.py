@@ -150,6 +150,11 @@ def test_files_are_written_and_read(tmp_path, suffix):
     assert ag.Pipeline.from_config(path) == ag.Pipeline.from_config(str(path)) == pipeline
 
 
+def test_the_key_that_only_hydra_needs_is_passed_over():
+    node = {"_target_": "augsynth.Pipeline", "_convert_": "all", "transforms": {}}
+    assert ag.Pipeline.from_config(node) == ag.Pipeline({})
+
+
 def test_a_configuration_written_by_hand_needs_no_version_and_no_defaults():
     text = (
         "_target_: augsynth.Pipeline\ntransforms:\n  turn: {_target_: augsynth.transforms.RandomAffine, degrees: 5}\n"
@@ -269,6 +274,10 @@ def of(**entries):
         ("{a: [1", r"the text is neither JSON nor YAML"),
         (3, r"a int holds no mapping"),
         ("missing/augment.yaml", r"there is no file missing.augment\.yaml"),
+        (
+            {"_target_": "augsynth.transforms.Grayscale"},
+            r"configuration of a Grayscale; a transform stands in a pipeline",
+        ),
         (presets.simclr(8).to_config(), r"this is the configuration of a Views; read it by Views\.from_config"),
         (
             of(
