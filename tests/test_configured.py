@@ -275,8 +275,8 @@ def of(**entries):
         (3, r"a int holds no mapping"),
         ("missing/augment.yaml", r"there is no file missing.augment\.yaml"),
         (
-            {"_target_": "augsynth.transforms.Grayscale"},
-            r"configuration of a Grayscale; a transform stands in a pipeline",
+            {"_target_": "augsynth.transforms.RandomInvert"},
+            r"configuration of a RandomInvert; a transform stands in a pipeline",
         ),
         (presets.simclr(8).to_config(), r"this is the configuration of a Views; read it by Views\.from_config"),
         (
