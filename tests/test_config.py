@@ -126,6 +126,8 @@ def test_a_target_that_is_not_there_is_named():
         ConfigError, match=r"model\._target_=my_missing.Net cannot be imported: No module named 'my_missing'"
     ):
         model_factory({"_target_": "my_missing.Net"})
+    with pytest.raises(ConfigError, match=r"model\._target_=math.pi is a float, not a class or function"):
+        model_factory({"_target_": "math.pi"})
     with pytest.raises(ConfigError, match=r"model\._target_ is needed"):
         model_factory({"_target_": None})
 
