@@ -118,6 +118,11 @@ def _run(command: str, arguments: list[str]) -> None:
             if traceback_wanted:
                 raise
             _fail(f"augsynth {command}", explain(error, name, arguments))
+        except RuntimeError as error:
+            if traceback_wanted or "srun" not in str(error):
+                raise
+            local = "hydra/launcher=submitit_local gives each run a process of its own here"
+            _fail(f"augsynth {command}", f"{first_line(error)} Without Slurm, {local}")
         except SystemExit as error:
             # Hydra's argument parser leaves with 2 after it has said what is wrong.
             sys.exit(1 if error.code == 2 else error.code)
@@ -302,8 +307,10 @@ def plain(config: DictConfig) -> dict[str, Any]:
 def compare(config: DictConfig) -> float:
     """did augmentation and synthetic data help on this data? A table and a report"""
     from augsynth import comparing
+    from augsynth.gathering import FAILED
 
     folder = output_folder()
+    (folder / FAILED).unlink(missing_ok=True)  # of an earlier run in the same folder
     comparison = comparing.run(plain(config), folder)
     if comparison.interrupted:
         sys.exit(INTERRUPTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pkgutil
 import re
 import shlex
@@ -135,6 +136,8 @@ def _wrong(error: Exception, config: str, group: str, name: str, overrides: Sequ
     options = getattr(error, "options", None)
     if options:
         return text + suggest(name, options)
+    if text.startswith("Ambiguous value"):
+        return f"{text}; a list is written key=[value1,value2], a string key='value1,value2'"
     for override in overrides:
         key = key_of(override)
         if f"'{group}.{key}'" in text:
@@ -251,12 +254,16 @@ class ConfiguredGenerator:
 
 def _reason(error: Exception, config: Any) -> str:
     """Say what Hydra's instantiate failed on: the key, the target, and the cause in the cause's own words."""
+    from hydra.errors import HydraException
+
     text = "\n".join([str(error), *getattr(error, "__notes__", ())])
     key = re.search(r"full_key: *(\S+)", text)
     named = re.search(r"target:? '([^']+)'", text)
     target = named[1] if named else _target_at(config, key[1] if key else "")
     cause = error.__cause__ or error
     reason = first_line(cause)
+    if cause is error and isinstance(error, HydraException):
+        reason = " ".join(str(error).split("full_key:")[0].split())  # a sentence over several lines
     if isinstance(cause, TypeError) and target:
         reason += _arguments(target, reason)
     if "locating target" in text and isinstance(cause, ImportError):
@@ -300,6 +307,27 @@ def begun(folder: Path) -> tuple[str, ...]:
 
     kept = folder / ".hydra" / "overrides.yaml"
     return tuple(map(str, OmegaConf.load(kept))) if kept.is_file() else ()
+
+
+def begun_as(folder: Path, values: Any) -> bool:
+    """Tell whether the run in `folder` began with the configuration `values`, as JSON holds it, or may have."""
+    from omegaconf import OmegaConf
+
+    kept = folder / ".hydra" / "config.yaml"
+    if values is None or not kept.is_file():
+        return True
+    return _may_be(json.loads(json.dumps(OmegaConf.to_container(OmegaConf.load(kept), resolve=False))), values)
+
+
+def _may_be(node: Any, value: Any) -> bool:
+    """Compare a configuration with its values, except where an interpolation stands, which only the run could read."""
+    if isinstance(node, str) and "${" in node:
+        return True
+    if isinstance(node, dict) and isinstance(value, dict):
+        return node.keys() == value.keys() and all(_may_be(node[key], value[key]) for key in node)
+    if isinstance(node, list) and isinstance(value, list):
+        return len(node) == len(value) and all(map(_may_be, node, value))
+    return bool(node == value)
 
 
 def of_compare(kept: Path) -> bool:

@@ -58,10 +58,11 @@ class Configured:
         """
         made = built(parsed(config), allow)
         if not isinstance(made, cls):
-            raise ConfigError(
-                f"{cls.__name__}.from_config: this is the configuration of a {type(made).__name__}; read it by "
-                f"{type(made).__name__}.from_config"
+            kind = type(made).__name__
+            how = (
+                f"read it by {kind}.from_config" if isinstance(made, Configured) else "a transform stands in a pipeline"
             )
+            raise ConfigError(f"{cls.__name__}.from_config: this is the configuration of a {kind}; {how}")
         return made
 
     @cached_property

@@ -174,8 +174,8 @@ def _line(row: Row, reach: float, own_arms: bool) -> str:
     difference, p, said, holm, after, validation = _cells(row)
     number, _, interval = difference.partition(" ")
     arms = f"<small>{escape(_arms(row))}</small>" if own_arms and row.contrast else ""
-    # Overrides may be broken where their keys and lists have joints.
-    label = re.sub(r"(?<=[.,=@])(?=[^<])", "<wbr>", escape(row.label))
+    # Overrides may be broken where their keys and lists have joints, but not at a decimal point.
+    label = re.sub(r"(?<=[,=@])(?=[^<])|(?<=\.)(?=[^<\d])", "<wbr>", escape(row.label))
     return (
         f"<tr><td>{label}<small>run {escape(row.found.name)}</small></td>"
         f"<td>{_minus(number)}<small>{_minus(interval)}</small>{arms}</td>"

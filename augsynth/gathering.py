@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from augsynth.config import begun, key_of, of_compare, planned
+from augsynth.config import begun, begun_as, key_of, of_compare, planned
 from augsynth.errors import AugsynthError
 from augsynth.quality.statistics import Contrast, Estimate, holm, verdict
 
@@ -109,9 +109,11 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
 
 def _read(place: Path, folder: Path) -> Found:
     name, overrides = place.relative_to(folder).as_posix(), begun(place)
-    if not (place / RESULTS).is_file():
-        if (place / FAILED).is_file():
-            return Found(name, overrides, "failed", " ".join((place / FAILED).read_text(encoding="utf-8").split()))
+    kept = (place / RESULTS).is_file()
+    if (place / FAILED).is_file():
+        said = " ".join((place / FAILED).read_text(encoding="utf-8").split())
+        return Found(name, overrides, "failed", f"{said}; {RESULTS} is of an earlier run" if kept else said)
+    if not kept:
         return Found(name, overrides, "unfinished", f"no {RESULTS}: it was killed, or it is still running")
     try:
         results = json.loads((place / RESULTS).read_text(encoding="utf-8"))
@@ -119,6 +121,9 @@ def _read(place: Path, folder: Path) -> Found:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         note = f"{RESULTS} is not one of augsynth compare: {type(error).__name__}: {error}"
         return Found(name, overrides, "unreadable", note)
+    if not begun_as(place, results.get("config")):
+        note = f"{RESULTS} is of an earlier run, with other settings; this one was killed, or it is still running"
+        return Found(name, overrides, "unfinished", note)
     if results["complete"]:
         return Found(name, overrides, "complete", "", results)
     note = f"{results['runs_finished']} of {results['runs_planned']} trainings had finished"

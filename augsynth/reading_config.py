@@ -91,6 +91,7 @@ def _built(node: Any, where: str, allow: tuple[str, ...]) -> Any:
     if isinstance(node, Mapping):
         entries = {key: node[key] for key in node}
         target = entries.pop("_target_", None)
+        entries.pop("_convert_", None)  # Hydra's own; what is built here is plain in any case
         values = {key: _built(v, f"{where}.{key}".lstrip("."), allow) for key, v in entries.items()}
         return values if target is None else _called(target, values, where or "from_config", allow)
     if isinstance(node, Sequence) and not isinstance(node, (str, bytes)):

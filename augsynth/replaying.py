@@ -147,8 +147,9 @@ class Replayed:
 
 def program_of(plan: Plan, data: Mapping[str, Any]) -> Program:
     """Read what `Program.to_dict` wrote. Raises ValueError naming the sample and the step that is wrong."""
-    if data.get("version") != 1 or not isinstance(data.get("samples"), Sequence) or not data["samples"]:
-        raise ValueError(f"a program has version 1 and samples, as to_dict() writes it; this has {', '.join(data)}")
+    if data.get("version") != 1 or not isinstance(data.get("samples"), list) or not data["samples"]:
+        seen = ", ".join(f"{key}={value!r:.30}" for key, value in data.items()) or "nothing"
+        raise ValueError(f"a program has version 1 and samples, a list, as to_dict() writes it; this has {seen}")
     codes = {leaf.name: code for code, leaf in enumerate(plan.leaves, 1)}
     samples = [_steps(plan, codes, i, sample) for i, sample in enumerate(data["samples"])]
     width = max(plan.width, *(len(steps) for steps in samples))
@@ -170,25 +171,34 @@ def program_of(plan: Plan, data: Mapping[str, Any]) -> Program:
 def _steps(plan: Plan, codes: Mapping[str, int], i: int, sample: Mapping[str, Any]) -> list[tuple[int, list[float]]]:
     """Return op codes and parameters of one sample's steps."""
     _check_names(sample, _SAMPLE, f"sample {i}")
-    if len(sample.get("size", ())) != 2:
+    if not _are_numbers(sample.get("size"), 2):
         raise ValueError(f"sample {i}: size={sample.get('size')!r} is not [height, width]")
+    steps = sample.get("steps", [])
+    if not isinstance(steps, (list, tuple)):
+        raise ValueError(f"sample {i}: steps={steps!r:.40} is not a list")
     found = []
-    for number, step in enumerate(sample.get("steps", ())):
+    for number, step in enumerate(steps):
         where = f"sample {i}, step {number}"
         _check_names(step, _STEP, where)
-        name, numbers = step.get("name"), list(step.get("params", ()))
+        name, numbers = step.get("name"), step.get("params", [])
         if name not in codes:
             raise ValueError(f"{where}: this pipeline has no {name!r}{suggest(str(name), list(codes))}")
         leaf = plan.leaves[codes[name] - 1].transform
         if step.get("transform", type(leaf).__name__) != type(leaf).__name__:
             raise ValueError(f"{where}: {name} is a {type(leaf).__name__} here, not a {step['transform']}")
-        if len(numbers) != leaf.params or not all(isinstance(n, (int, float)) for n in numbers):
+        if not _are_numbers(numbers, leaf.params):
             raise ValueError(f"{where}: params={numbers!r} of {name} must be {leaf.params} numbers")
         found.append((codes[name], numbers))
     return found
 
 
-def _check_names(entry: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+def _are_numbers(value: Any, count: int) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == count and all(isinstance(n, (int, float)) for n in value)
+
+
+def _check_names(entry: Any, known: Sequence[str], where: str) -> None:
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"{where}: {entry!r:.40} is not a mapping of {', '.join(known)}")
     wrong = next((name for name in entry if name not in known), None)
     if wrong is not None:
         raise ValueError(f"{where}: there is no {wrong!r}{suggest(str(wrong), known)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -196,7 +197,9 @@ def _texts(examples: Sequence[Example | TextExample], seed: int) -> str:
 
 
 def _pictures(examples: Sequence[Example], seed: int) -> str:
-    head = "".join(f"<th>{escape(word)}</th>" for word in examples[0].label)
+    # A long name is broken where it has joints, and only then inside of a word.
+    names = [re.sub(r"(?<=[/_.,:-])(?=\w)", "<wbr>", escape(word)) for word in examples[0].label]
+    head = "".join(f"<th>{name}</th>" for name in names)
     rows = []
     for example in examples:
         cells = "".join(

@@ -81,6 +81,8 @@ def test_a_wrong_name_lists_the_valid_ones():
         ("colour=linear", r"no key 'colour'; did you mean 'color'\? Valid: _target_, transforms, seed, engine, color"),
         ("transforms.flip.p.x=5", r"transforms.flip.p is a value and has no key 'x'$"),
         ("~transforms.affine.shear", r"no key 'shear' in transforms.affine"),
+        ("transforms.affine.degrees=3,4", r"Ambiguous value .*degrees=3,4'; a list is written key=\[value1,value2\]"),
+        ("+transforms.x={_target_: os.system}", r"^augment\.transforms\.x: Target 'os.system' .*execut.*\.$"),
     ],
 )
 def test_a_wrong_override_of_a_pipeline_says_what_would_be_right(override, message):
@@ -124,6 +126,8 @@ def test_a_target_that_is_not_there_is_named():
         ConfigError, match=r"model\._target_=my_missing.Net cannot be imported: No module named 'my_missing'"
     ):
         model_factory({"_target_": "my_missing.Net"})
+    with pytest.raises(ConfigError, match=r"model\._target_=math.pi is a float, not a class or function"):
+        model_factory({"_target_": "math.pi"})
     with pytest.raises(ConfigError, match=r"model\._target_ is needed"):
         model_factory({"_target_": None})
 

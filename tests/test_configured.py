@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -149,6 +150,11 @@ def test_files_are_written_and_read(tmp_path, suffix):
     assert ag.Pipeline.from_config(path) == ag.Pipeline.from_config(str(path)) == pipeline
 
 
+def test_the_key_that_only_hydra_needs_is_passed_over():
+    node = {"_target_": "augsynth.Pipeline", "_convert_": "all", "transforms": {}}
+    assert ag.Pipeline.from_config(node) == ag.Pipeline({})
+
+
 def test_a_configuration_written_by_hand_needs_no_version_and_no_defaults():
     text = (
         "_target_: augsynth.Pipeline\ntransforms:\n  turn: {_target_: augsynth.transforms.RandomAffine, degrees: 5}\n"
@@ -268,6 +274,10 @@ def of(**entries):
         ("{a: [1", r"the text is neither JSON nor YAML"),
         (3, r"a int holds no mapping"),
         ("missing/augment.yaml", r"there is no file missing.augment\.yaml"),
+        (
+            {"_target_": "augsynth.transforms.RandomInvert"},
+            r"configuration of a RandomInvert; a transform stands in a pipeline",
+        ),
         (presets.simclr(8).to_config(), r"this is the configuration of a Views; read it by Views\.from_config"),
         (
             of(
@@ -319,6 +329,17 @@ def test_fingerprints_are_equal_for_equal_pipelines_and_differ_for_others():
         ag.Pipeline(base.transforms, seed=1, dtype=torch.float32),
     ]
     assert len({base.fingerprint, *(other.fingerprint for other in others)}) == 5
+
+
+@pytest.mark.parametrize("kind", [T.OneOf, T.SomeOf, T.RandomApply, T.RandomOrder])
+def test_parts_in_another_order_are_another_transform(kind):
+    parts = {"flip": T.RandomHorizontalFlip(), "invert": T.RandomInvert()}
+    one, other = (kind(dict(items)) for items in (parts.items(), reversed(parts.items())))
+    assert one != other
+    assert one == kind(parts) == pickle.loads(pickle.dumps(one))
+    assert repr(one).startswith(f"{kind.__name__}(transforms={parts!r}")
+    assert ag.Pipeline([one]) != ag.Pipeline([other])
+    assert ag.Pipeline([one]).fingerprint != ag.Pipeline([other]).fingerprint
 
 
 def test_the_order_of_a_mapping_that_is_compared_without_order_does_not_count():

@@ -180,3 +180,28 @@ def test_one_seed_gives_a_row_without_interval_that_says_so(tmp_path):
     assert "run 0, 0: complete; too few seeds for an interval" in text
     assert "inf" not in re.sub(r"<style>.*</style>", "", text, flags=re.DOTALL)
     read(text)
+
+
+def test_results_of_an_earlier_run_are_not_those_of_a_rerun_that_failed_or_was_killed(tmp_path):
+    for number in range(3):
+        folder = begin(tmp_path / str(number), [f"seed={number}"])
+        results = comparison().results() | {
+            "config": {"learning_rates": [0.02 if number == 1 else 0.01], "n": {"1": 2}}
+        }
+        (folder / "results.json").write_text(json.dumps(results))
+        (folder / ".hydra" / "config.yaml").write_text("learning_rates: [0.01]\nn: {1: '${hydra:job.num}'}\n")
+    (tmp_path / "0" / "error.txt").write_text("the network broke\n")
+    rows = gather(tmp_path).rows
+    assert [row.found.status for row in rows] == ["failed", "unfinished", "complete"]
+    assert rows[0].found.note == "the network broke; results.json is of an earlier run"
+    assert "results.json is of an earlier run, with other settings; this one was killed" in rows[1].found.note
+    assert rows[0].contrast is rows[1].contrast is None
+
+
+def test_overrides_break_at_joints_and_never_inside_a_number(tmp_path):
+    for number, gamma in enumerate(("0.5", "[0.5,2]")):
+        folder = begin(tmp_path / str(number), [f"generator.gamma={gamma}"])
+        (folder / "results.json").write_text(json.dumps(comparison().results()))
+    text = page(gather(tmp_path), "sweep")
+    assert "<td>generator.<wbr>gamma=<wbr>0.5<small>" in text
+    assert "<td>generator.<wbr>gamma=<wbr>[0.5,<wbr>2]<small>" in text

@@ -311,6 +311,43 @@ def test_the_p_of_what_is_chosen_has_no_equal_in_albumentations():
         pipeline.to_albumentations()
 
 
+@pytest.mark.parametrize("size", [40, 39, (39, 38), 61])
+@pytest.mark.parametrize("before", [(60, 60), (58, 61)])
+def test_a_crop_of_the_middle_converts_where_the_size_before_it_makes_both_cut_alike(size, before):
+    steps = [T.Resize(before, antialias=False), T.RandomHorizontalFlip(1.0), T.ColorJitter(), T.CenterCrop(size)]
+    pipeline = ag.Pipeline(steps, fuse=False)
+    sides = size if isinstance(size, tuple) else (size, size)
+    cut = [side - wanted for side, wanted in zip(before, sides, strict=True)]
+    if all(pixels >= 0 and round(pixels / 2) == pixels // 2 for pixels in cut):
+        theirs = pipeline.to_albumentations()(image=PICTURE)["image"]
+        assert np.abs(theirs.astype(int) - np.asarray(pipeline(PICTURE, index=0))).max() <= 1
+    else:
+        with pytest.raises(ValueError, match=r"center_crop \(CenterCrop\): .*T.Resize to a height and width before it"):
+            pipeline.to_albumentations()
+
+
+def test_a_crop_of_the_middle_is_refused_where_the_size_before_it_is_not_known():
+    for before in (T.Resize(60, antialias=False), T.RandomRotate90(), T.RandomInvert()):
+        with pytest.raises(ValueError, match=r"center_crop \(CenterCrop\): albumentations: theirs rounds"):
+            ag.Pipeline([before, T.CenterCrop(40)]).to_albumentations()
+
+
+@pytest.mark.parametrize(
+    ("transform", "reason"),
+    [
+        (T.Resize(30, antialias=False), r"size=30 is one side; T\.SmallestMaxSize has an equal"),
+        (T.Resize(30, max_size=40), r"max_size=40 is not among the arguments of albumentations' Resize"),
+        (T.RandomCrop(30, padding=2), r"padding; .* put T\.PadIfNeeded before it"),
+        (T.GaussianBlur((3, 5)), r"kernel_size=\(3, 5\); albumentations has one for width and height"),
+        (leaves.FixedCrop(20, 20), r"a crop of the middle; put A\.CenterCrop in yourself"),
+        (T.Resize((30, 30)), r"albumentations' is another: shrinks by a triangle filter, not by areas"),
+    ],
+)
+def test_the_reason_says_which_argument_albumentations_lacks(transform, reason):
+    with pytest.raises(ValueError, match=rf"it \(\w+\): {reason}"):
+        ag.Pipeline({"it": transform}).to_albumentations()
+
+
 @pytest.mark.parametrize("padding", [(3, 2), (1, 2, 3, 4), 5])
 def test_a_padded_crop_of_torchvision_keeps_its_sides(padding):
     for library in (v2, torchvision.transforms):

@@ -158,6 +158,10 @@ def test_an_edited_program_does_what_it_says():
         (lambda s: s["steps"][0].update(parms=[1]), r"sample 0, step 0: there is no 'parms'; did you mean 'params'"),
         (lambda s: s.update(step=[]), r"sample 0: there is no 'step'; did you mean 'steps'"),
         (lambda s: s.update(size=[3]), r"sample 0: size=\[3\] is not \[height, width\]"),
+        (lambda s: s.update(size="ab"), r"sample 0: size='ab' is not \[height, width\]"),
+        (lambda s: s.update(steps=3), r"sample 0: steps=3 is not a list"),
+        (lambda s: s["steps"].append(3), r"sample 0, step 2: 3 is not a mapping of name, transform, params"),
+        (lambda s: s["steps"][1].update(params=None), r"sample 0, step 1: params=None of crop must be 2 numbers"),
         (lambda s: s.update(size=[9, 9]), r"sample 0 is 24 x 30, and its program was drawn for 9 x 9 pixels; draw one"),
     ],
 )
@@ -179,7 +183,7 @@ def test_what_is_no_program_of_this_pipeline_or_these_images_is_refused():
         PIPELINE.replay(images(), PIPELINE.draw(SIZES[:2], index=[0, 1]))
     with pytest.raises(TypeError, match=r"a program is what record\(\) or draw\(\) give.*of type int"):
         PIPELINE.replay(image, 3)
-    with pytest.raises(ValueError, match=r"a program has version 1 and samples.*this has replay"):
+    with pytest.raises(ValueError, match=r"a program has version 1 and samples.*this has replay=1"):
         PIPELINE.replay(image, {"replay": 1})
 
 

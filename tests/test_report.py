@@ -125,6 +125,13 @@ def test_a_data_address_holds_the_very_pixels():
         assert np.array_equal(np.asarray(decoded), expected)
 
 
+def test_names_of_classes_break_at_their_joints():
+    found = comparison()
+    example = replace(found.examples[0], label=("T-shirt/top", "a_<b>&", "cat"))
+    text = page(replace(found, examples=(example,)), "")
+    assert "<th>T-<wbr>shirt/<wbr>top</th><th>a_&lt;b&gt;&amp;</th><th>cat</th>" in text
+
+
 def test_an_interrupted_comparison_says_so_on_the_page():
     found = comparison()
     partial = replace(found, runs=found.runs[:6], interrupted=True)

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 from hydra import compose, initialize_config_module
 from hydra.core.plugins import Plugins
+from hydra.errors import MissingConfigException
 from test_cli import REAL, TINY, call  # noqa: F401  # a fixture
 
 from augsynth import cli
@@ -29,6 +30,13 @@ def hydra_settings(*overrides):
     Plugins.instance()
     with initialize_config_module("augsynth.conf", **version_base()):
         return compose("compare", ["hydra.mode=MULTIRUN", *overrides], return_hydra_config=True).hydra
+
+
+@pytest.mark.parametrize(("option", "package"), cli.PLUGINS.items())
+def test_an_option_of_a_plugin_that_is_not_there_names_its_package(option, package):
+    error = MissingConfigException(f"Could not find '{option}'", option, ["basic"])
+    said = f"{option} is in the package {package}, which is not installed: pip install {package}"
+    assert cli.explain(error, "compare", []) == said
 
 
 @pytest.mark.parametrize(("option", "package"), PLUGINS.items())
@@ -103,6 +111,19 @@ def test_submitit_runs_here_and_a_failed_run_is_named(call, tmp_path):  # noqa: 
     assert [row["status"] for row in rows] == ["complete", "failed"]
 
 
+@OWN_WARNINGS
+def test_without_slurm_the_launcher_for_here_is_named(call, monkeypatch):  # noqa: F811
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    monkeypatch.setenv("PATH", "")
+    code, _, err = call(
+        "compare", "--multirun", *TINY, *REAL, "sweep=submitit", "augment=light", "hydra.sweep.dir=sweep"
+    )
+    assert code == 1
+    assert 'Could not detect "srun"' in err
+    assert "Without Slurm, hydra/launcher=submitit_local gives each run a process of its own here" in err
+    assert "Traceback" not in err
+
+
 def test_every_plugin_that_is_named_is_one_of_a_package():
     assert {"hydra/sweeper/optuna", "hydra/launcher/submitit_local"} <= set(cli.PLUGINS)
     assert set(PLUGINS.values()) <= set(cli.PLUGINS.values())
@@ -174,3 +195,14 @@ def test_a_comparison_returns_the_validation_accuracy_for_a_sweeper_to_maximise(
     chosen = [r["validation"]["0.01"]["accuracy"] for r in results["learning_rates"] if r["arm"] == "augment"]
     assert returned == [pytest.approx(sum(chosen) / 2)]
     assert type(returned[0]) is float
+
+
+def test_a_rerun_in_the_same_folder_forgets_an_old_failure_and_a_failed_one_forgets_old_results(call, tmp_path):  # noqa: F811
+    rerun = ["compare", *TINY, *REAL, "hydra.run.dir=here"]
+    assert call(*rerun, "augment=eda")[0] == 1
+    assert call(*rerun)[0] == 0
+    assert call("report", "here")[0] == 0
+    assert not (tmp_path / "here" / "error.txt").exists()
+    assert call(*rerun, "augment=eda")[0] == 1
+    _, _, err = call("report", "here")
+    assert "results.json is of an earlier run" in err

@@ -15,9 +15,11 @@ from augsynth.adapters.equivalents import RULES, equivalent, note_of
 from augsynth.adapters.foreign import Foreign
 from augsynth.adapters.leaving import Failure, Unequal, check_alike, refuse, titled
 from augsynth.pipeline import Pipeline
-from augsynth.transforms.base import Composite, Geometric, Transform
+from augsynth.transforms.base import Color, Composite, Geometric, Tone, Transform
 from augsynth.transforms.color import ColorJitter, Normalize
 from augsynth.transforms.combine import OneOf, RandomApply, SomeOf
+from augsynth.transforms.crop import CenterCrop, RandomCrop, RandomResizedCrop, Resize
+from augsynth.transforms.geometry import RandomHorizontalFlip, RandomVerticalFlip
 from augsynth.transforms.mix import Mix
 
 _CODES = {"nearest": 0, "bilinear": 1, "bicubic": 2}
@@ -25,7 +27,8 @@ _NEAREST_EXACT, _AREA = 6, 3
 _BORDERS = {"constant": 0, "edge": 1, "symmetric": 2, "reflect": 4}
 # What can be said there by another class of ours.
 _INSTEAD = {
-    "CenterCrop": "theirs rounds to the other side where an odd number of pixels is cut off, and does not pad",
+    "CenterCrop": "theirs rounds to the other side where an odd number of pixels is cut off, and does not pad; "
+    "T.Resize to a height and width before it settles that",
     "RandomEqualize": "levels differ by up to 7 of 255",
     "RandomGrayscale": "T.ToGray(p=...) is the same and has an equal",
     "RandomOrder": "T.SomeOf(transforms, n=len(transforms)) is the same and has an equal",
@@ -39,10 +42,35 @@ def to_albumentations(pipeline: Pipeline, **arguments: Any) -> Any:
 
     failures: list[Failure] = []
     moved = {name: t for name, t in pipeline.transforms.items() if not isinstance(t, Normalize)}
-    steps = [_tried(A, name, transform, failures) for name, transform in moved.items()]
+    steps, size = [], None
+    for name, transform in moved.items():
+        middle = isinstance(transform, CenterCrop) and _cuts_alike(transform, size)
+        steps.append(A.CenterCrop(*_both(transform.size)) if middle else _tried(A, name, transform, failures))
+        size = _size_after(transform, size)
     steps += _output(A, pipeline, failures)
     refuse("albumentations", pipeline, failures)
     return A.Compose(steps or [A.NoOp()], **arguments)
+
+
+def _both(size: Any) -> tuple[int, int]:
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def _size_after(transform: Transform, size: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return height and width of every image after a transform, if they are known. size: those before it."""
+    if isinstance(transform, (Color, ColorJitter, Tone, RandomHorizontalFlip, RandomVerticalFlip)):
+        return size
+    if isinstance(transform, Resize) and (transform.max_size is not None or not isinstance(transform.size, tuple)):
+        return None
+    if type(transform) in (Resize, RandomResizedCrop, RandomCrop, CenterCrop):
+        return _both(transform.size)  # type: ignore[attr-defined]
+    return None
+
+
+def _cuts_alike(crop: CenterCrop, size: tuple[int, int] | None) -> bool:
+    """Tell whether albumentations cuts the same middle out: it rounds half a pixel down, and we to an even number."""
+    cut = [] if size is None else [side - wanted for side, wanted in zip(size, _both(crop.size), strict=True)]
+    return bool(cut) and all(pixels >= 0 and (pixels % 2 == 0 or pixels // 2 % 2 == 0) for pixels in cut)
 
 
 def _output(library: Any, pipeline: Pipeline, failures: list[Failure]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,10 +33,18 @@ def reorder(rows: Sequence[Array], order: Array) -> Array:
     return chosen.reshape(len(order), -1)
 
 
+class _Parts(OrderedDict[str, Transform]):
+    """Parts by name, equal only in the same order, because the order decides which one a draw chooses."""
+
+    __repr__ = dict.__repr__
+
+
 class _Combinator(Composite):
     transforms: Any
 
     def __post_init__(self) -> None:
+        if isinstance(self.transforms, Mapping):
+            object.__setattr__(self, "transforms", _Parts(self.transforms))
         object.__setattr__(self, "_parts", named(self.transforms, type(self).__name__))
         if not self.parts():
             raise ValueError(f"{type(self).__name__}: transforms is empty")
