@@ -34,7 +34,7 @@ class AugmentationSchedule(pl.Callback):
 
     def __repr__(self) -> str:
         # A checkpoint keeps it in words, where an address would differ in every process.
-        strength = self.strength
+        strength: Any = self.strength
         if callable(strength):
             strength = getattr(strength, "__qualname__", type(strength).__name__)
         return f"AugmentationSchedule({strength}, {self.shape!r}, warmup={self.warmup})"
