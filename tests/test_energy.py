@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from augsynth.errors import AugsynthError
 from augsynth.lightning.callbacks import EnergyMonitor
+from augsynth.lightning.energy import _over_ranks
 from augsynth.lightning.meters import Nvml, Rapl
 
 pytestmark = pytest.mark.filterwarnings(
@@ -125,6 +126,13 @@ def test_codecarbon_estimates_beside_it(tmp_path: Path) -> None:
     monitor = EnergyMonitor(rapl_root=tmp_path, country_iso_code="DEU")
     trainer(monitor, logger=logger).fit(Net(), plain())
     assert logger.said["energy/kg_co2eq_estimated"][0] >= 0
+    trainer(monitor, logger=logger).fit(Net(), plain())
+    assert len(logger.said["energy/kg_co2eq_estimated"]) == 2
+
+
+def test_the_sum_over_ranks_loses_no_sample() -> None:
+    strategy = SimpleNamespace(root_device=torch.device("cpu"), reduce=lambda value, reduce_op: 2 * value)
+    assert _over_ranks(SimpleNamespace(world_size=2, strategy=strategy), 2.0**24 + 1) == 2**25 + 2
 
 
 @pytest.mark.cuda
