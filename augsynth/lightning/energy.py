@@ -125,6 +125,9 @@ class EnergyMonitor(pl.Callback):
 
     def _sum(self, trainer: pl.Trainer) -> None:
         """Add up what all ranks have counted since `fit` began to what a checkpoint brought."""
+        device = trainer.strategy.root_device
+        if device.type == "cuda":  # what is still in the queue has cost nothing yet
+            torch.cuda.synchronize(device)
         self.joules = self._base[0] + _over_ranks(trainer, self._read())
         self.samples = self._base[1] + round(_over_ranks(trainer, float(self._own_samples)))
 
