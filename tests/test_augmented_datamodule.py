@@ -16,7 +16,7 @@ from torch.utils.data import IterableDataset
 
 import augsynth as ag
 from augsynth import transforms as T
-from augsynth.lightning.callbacks import AugmentOnDevice, MixOnDevice, SampleGrid
+from augsynth.lightning.callbacks import AugmentationSchedule, AugmentOnDevice, MixOnDevice, SampleGrid
 from augsynth.rng import Rng
 
 pytestmark = pytest.mark.filterwarnings(
@@ -77,6 +77,21 @@ def test_another_pipeline_than_the_checkpoints_is_said(tmp_path: Path) -> None:
     fewer = ag.AugmentedDataModule(Pictures(), pipeline=CROP, batch_size=3)
     with pytest.warns(UserWarning, match=r"saved with batch_size=2, now 3: the batches from here on"):
         trainer(max_epochs=2).fit(Net(), datamodule=fewer, ckpt_path=tmp_path / "end.ckpt", weights_only=False)
+
+
+@pytest.mark.parametrize("strength", [(0.1, 1.0), abs])
+def test_a_schedule_made_again_is_no_change(tmp_path: Path, strength: Any) -> None:
+    def data(shape: str) -> ag.AugmentedDataModule:
+        on_device = AugmentOnDevice(PIPELINE, strength=AugmentationSchedule(strength, shape))
+        return ag.AugmentedDataModule(Pictures(), on_device=[on_device], batch_size=BATCH)
+
+    first = trainer()
+    first.fit(Net(), datamodule=data("linear"))
+    first.save_checkpoint(tmp_path / "end.ckpt")
+    options = {"ckpt_path": tmp_path / "end.ckpt", "weights_only": False}
+    trainer(max_epochs=2).fit(Net(), datamodule=data("linear"), **options)
+    with pytest.warns(UserWarning, match="saved with on_device=.*'linear'.*, now .*'cosine'"):
+        trainer(max_epochs=2).fit(Net(), datamodule=data("cosine"), **options)
 
 
 def test_a_module_with_a_hook_of_its_own_keeps_it() -> None:

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from augsynth.errors import AugsynthError
 from augsynth.lightning.callbacks import EnergyMonitor
+from augsynth.lightning.energy import _over_ranks
 from augsynth.lightning.meters import Nvml, Rapl
 
 pytestmark = pytest.mark.filterwarnings(
@@ -125,6 +126,22 @@ def test_codecarbon_estimates_beside_it(tmp_path: Path) -> None:
     monitor = EnergyMonitor(rapl_root=tmp_path, country_iso_code="DEU")
     trainer(monitor, logger=logger).fit(Net(), plain())
     assert logger.said["energy/kg_co2eq_estimated"][0] >= 0
+    trainer(monitor, logger=logger).fit(Net(), plain())
+    assert len(logger.said["energy/kg_co2eq_estimated"]) == 2
+
+
+def test_a_gpu_is_read_when_its_work_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Any] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", said.append)
+    monitor, device = EnergyMonitor(), torch.device("cuda", 1)
+    monitor._meters = [SimpleNamespace(name="a GPU", joules=lambda: float(said.append("read") or 3))]
+    monitor._sum(SimpleNamespace(world_size=1, strategy=SimpleNamespace(root_device=device)))  # type: ignore[arg-type]
+    assert (said, monitor.joules) == ([device, "read"], 3)
+
+
+def test_the_sum_over_ranks_loses_no_sample() -> None:
+    strategy = SimpleNamespace(root_device=torch.device("cpu"), reduce=lambda value, reduce_op: 2 * value)
+    assert _over_ranks(SimpleNamespace(world_size=2, strategy=strategy), 2.0**24 + 1) == 2**25 + 2
 
 
 @pytest.mark.cuda

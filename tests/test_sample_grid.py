@@ -38,10 +38,12 @@ class Wandb(Kept):
 
 
 def tile(sheet: np.ndarray, number: int, columns: int = 2) -> np.ndarray:
-    """Return the image `(6, 5, 3)` of a sheet."""
+    """Return the image `(6, 5, 3)` of a sheet, which shows it 16 times as large."""
     row, column = divmod(number, columns)
-    top, left = row * (6 + 2 * GAP) + GAP, column * (5 + 2 * GAP) + GAP
-    return sheet[top : top + 6, left : left + 5]
+    top, left = row * (96 + 2 * GAP) + GAP, column * (80 + 2 * GAP) + GAP
+    large = sheet[top : top + 96, left : left + 80]
+    assert np.array_equal(large, large[::16, ::16].repeat(16, 0).repeat(16, 1))
+    return large[::16, ::16]
 
 
 def test_the_picture_is_of_what_the_model_sees_with_normalization_undone(tmp_path: Path) -> None:
@@ -61,7 +63,7 @@ def test_a_pipeline_in_the_workers_is_undone_too(tmp_path: Path) -> None:
     trainer(SampleGrid(dirpath=tmp_path, max_images=2)).fit(Net(), train)
     sheet = np.asarray(Image.open(next(tmp_path.iterdir())))
     assert np.array_equal(tile(sheet, 1), picture(1).permute(1, 2, 0).numpy())
-    assert sheet.shape == (6 + 2 * GAP, 2 * (5 + 2 * GAP), 3)
+    assert sheet.shape == (96 + 2 * GAP, 2 * (80 + 2 * GAP), 3)
 
 
 def test_so_many_steps_count_a_step_once(tmp_path: Path) -> None:
@@ -116,9 +118,15 @@ def test_synthetic_samples_have_a_red_frame(tmp_path: Path) -> None:
     sheet = np.asarray(Image.open(next(tmp_path.iterdir())))
     for number in range(4):
         row, column = divmod(number, 2)
-        corner = sheet[row * (6 + 2 * GAP), column * (5 + 2 * GAP)]
+        corner = sheet[row * (96 + 2 * GAP), column * (80 + 2 * GAP)]
         assert tuple(corner) == (RED if number % 2 else (255, 255, 255))
         assert np.array_equal(tile(sheet, number), picture(number).permute(1, 2, 0).numpy())
+
+
+@pytest.mark.parametrize(("size", "shown"), [(28, 112), (95, 190), (96, 96), (224, 224)])
+def test_only_small_images_are_enlarged(size: int, shown: int) -> None:
+    picture = SampleGrid().draw(torch.zeros(1, 1, size, 20, dtype=torch.uint8), trainer())
+    assert picture.shape == (shown + 2 * GAP, 20 * shown // size + 2 * GAP, 3)
 
 
 def test_floats_of_an_unknown_range_are_stretched_and_gray_is_shown_gray() -> None:

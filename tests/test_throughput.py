@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 import augsynth as ag
 from augsynth import transforms as T
 from augsynth.lightning.callbacks import AugmentOnDevice, ThroughputMonitor
+from augsynth.lightning.entries import batch_size
 from augsynth.lightning.throughput import bytes_sent, verdict
 from augsynth.lightning.timeline import HostTimeline, Totals
 
@@ -173,6 +176,23 @@ def test_bytes_are_those_that_leave_the_host() -> None:
     assert bytes_sent(batch, torch.device("meta")) == 96 + 16
     assert bytes_sent(batch, torch.device("cpu")) == 0
     assert bytes_sent({"image": batch["image"].to("meta")}, torch.device("meta")) == 0
+
+
+@dataclass
+class Pair:
+    image: torch.Tensor
+    label: torch.Tensor
+
+
+def test_batches_of_any_kind_are_counted() -> None:
+    images, meta = torch.zeros(5, 3, 4, 4), torch.device("meta")
+    # A UserDict is what the tokenizers of transformers return.
+    for batch in (Pair(images, torch.arange(5)), UserDict(image=images, label=torch.arange(5))):
+        assert (batch_size(batch), bytes_sent(batch, meta)) == (5, images.nbytes + 40)
+    detection = tuple(images), [{"boxes": torch.zeros(2, 4)}] * 5
+    assert (batch_size(detection), bytes_sent(detection, meta)) == (5, images.nbytes + 5 * 32)
+    assert batch_size(([images, images], torch.arange(5))) == 5
+    assert batch_size({"text": ["a", "b", "c"]}) == 3
 
 
 def test_a_count_that_is_none_is_refused() -> None:

@@ -34,7 +34,9 @@ class EnergyMonitor(pl.Callback):
         self.logged, self.rapl_root, self.country = log, Path(rapl_root), country_iso_code
         self.summary: str | None = None
         self.joules, self.samples, self.measurable = 0.0, 0, False
-        self._tracker: Any = None if country_iso_code is None else _codecarbon(country_iso_code)
+        self._tracker: Any = None
+        if country_iso_code is not None:
+            _codecarbon(country_iso_code)
         self._meters: list[Meter] = []
         self._trainer: pl.Trainer | None = None
         self._base, self._own_samples, self._epoch_start = (0.0, 0), 0, 0.0
@@ -123,11 +125,18 @@ class EnergyMonitor(pl.Callback):
 
     def _sum(self, trainer: pl.Trainer) -> None:
         """Add up what all ranks have counted since `fit` began to what a checkpoint brought."""
+        device = trainer.strategy.root_device
+        if device.type == "cuda":  # what is still in the queue has cost nothing yet
+            torch.cuda.synchronize(device)
         self.joules = self._base[0] + _over_ranks(trainer, self._read())
         self.samples = self._base[1] + round(_over_ranks(trainer, float(self._own_samples)))
 
     def _start(self) -> None:
-        if self._tracker is not None:
+        if self.country is not None:
+            # One for each fit: a tracker that was stopped does not start again.
+            self._tracker = _codecarbon(self.country).OfflineEmissionsTracker(
+                country_iso_code=self.country, save_to_file=False, log_level="error", allow_multiple_runs=True
+            )
             self._tracker.start()
 
     def _stop(self, trainer: Any) -> None:
@@ -147,18 +156,16 @@ class EnergyMonitor(pl.Callback):
 def _over_ranks(trainer: Any, value: float) -> float:
     if trainer.world_size == 1:
         return value
-    tensor = torch.tensor(value, dtype=torch.float32, device=trainer.strategy.root_device)
+    # float32 would lose samples above 16 million.
+    tensor = torch.tensor(value, dtype=torch.float64, device=trainer.strategy.root_device)
     return float(trainer.strategy.reduce(tensor, reduce_op="sum"))
 
 
 def _codecarbon(country_iso_code: str) -> Any:
     try:
-        library = import_module("codecarbon")
+        return import_module("codecarbon")
     except ImportError as error:
         raise AugsynthError(
             f"EnergyMonitor: country_iso_code={country_iso_code!r} needs codecarbon ({error}): "
             'pip install "augsynth[energy]", or leave country_iso_code out'
         ) from error
-    return library.OfflineEmissionsTracker(
-        country_iso_code=country_iso_code, save_to_file=False, log_level="error", allow_multiple_runs=True
-    )

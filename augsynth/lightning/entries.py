@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from augsynth.batch import IMAGE_KEYS, Path, describe, get_image
 
@@ -46,12 +46,32 @@ def entries(batch: Any) -> dict[Any, Any]:
 
 
 def batch_size(batch: Any) -> int:
-    """Return how many samples a batch has: the length of its first tensor, else of its first list; 0 for neither."""
-    for leaf in tree_leaves(batch):
-        if isinstance(leaf, torch.Tensor) and leaf.ndim:
-            return len(leaf)
+    """Return how many samples a batch has: the length of its first tensor, else of its first list; 0 for neither.
+
+    Where that tensor is one of a list of images (C, H, W), as in detection, the length of the list.
+    """
+    for part in parts_of(batch):
+        if isinstance(part, (list, tuple)) and part and all(_is_image(one) for one in part):
+            return len(part)
+        if isinstance(part, torch.Tensor) and part.ndim:
+            return len(part)
     lists = [value for value in entries(batch).values() if isinstance(value, (list, tuple))]
     return len(lists[0]) if lists else len(batch) if isinstance(batch, (list, tuple)) else 0
+
+
+def parts_of(batch: Any) -> Iterator[Any]:
+    """Yield a batch and all that is in it, also in what pytree does not open: dataclasses and any mapping."""
+    yield batch
+    if is_dataclass(batch) and not isinstance(batch, type):
+        inside: Any = [getattr(batch, field.name) for field in fields(batch)]
+    else:
+        inside = entries(batch).values()
+    for part in inside:
+        yield from parts_of(part)
+
+
+def _is_image(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.ndim == 3 and value.shape[0] in (1, 3, 4)
 
 
 def _is_images(value: Any) -> bool:

@@ -32,6 +32,13 @@ class AugmentationSchedule(pl.Callback):
         # Lightning puts its own `log` on every callback.
         self.shape, self.warmup, self.logged = shape, warmup, log
 
+    def __repr__(self) -> str:
+        # A checkpoint keeps it in words, where an address would differ in every process.
+        strength: Any = self.strength
+        if callable(strength):
+            strength = getattr(strength, "__qualname__", type(strength).__name__)
+        return f"AugmentationSchedule({strength}, {self.shape!r}, warmup={self.warmup})"
+
     def __call__(self, progress: float) -> float:
         """Return the strength at a progress from 0 to 1."""
         if callable(self.strength):

@@ -13,6 +13,8 @@ from augsynth.transforms import Normalize
 # What frames a synthetic sample.
 RED = (220, 30, 30)
 GAP = 2
+# Pixels of the longer side that an image has at least, for the eye.
+READABLE = 96
 
 
 def visible(images: torch.Tensor, normalize: Normalize | None) -> np.ndarray:
@@ -44,8 +46,10 @@ def _restored(values: torch.Tensor, normalize: Normalize | None) -> torch.Tensor
 def sheet(images: np.ndarray, framed: Sequence[bool] | None = None) -> np.ndarray:
     """Lay out images `(B, H, W, 3)` row by row in a square of tiles, gaps of 2 pixels in white: `(h, w, 3)` uint8.
 
-    framed: which ones have a red frame, on the gaps around them.
+    Images below 96 pixels are enlarged by a whole factor. framed: which ones have a red frame, on the gaps around them.
     """
+    factor = math.ceil(READABLE / max(images.shape[1:3]))
+    images = images.repeat(factor, 1).repeat(factor, 2)
     count, height, width = images.shape[:3]
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)

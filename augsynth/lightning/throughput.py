@@ -11,7 +11,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from augsynth.lightning._pl import pl
-from augsynth.lightning.entries import batch_size
+from augsynth.lightning.entries import batch_size, parts_of
 from augsynth.lightning.hooks import TRANSFER, Hook, hook_owner
 from augsynth.lightning.timeline import CudaTimeline, HostTimeline, Step, Totals
 
@@ -165,5 +165,5 @@ def verdict(totals: Totals, world_size: int, ahead: bool) -> str:
 
 def bytes_sent(batch: Any, device: torch.device) -> int:
     """Return how many bytes of a batch have to go from the host to the device."""
-    tensors = [leaf for leaf in tree_leaves(batch) if isinstance(leaf, torch.Tensor)]
+    tensors = [part for part in parts_of(batch) if isinstance(part, torch.Tensor)]
     return sum(tensor.nbytes for tensor in tensors if tensor.device.type == "cpu" != device.type)
