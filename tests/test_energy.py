@@ -139,6 +139,23 @@ def test_a_gpu_is_read_when_its_work_is_done(monkeypatch: pytest.MonkeyPatch) ->
     assert (said, monitor.joules) == ([device, "read"], 3)
 
 
+def test_only_counters_that_overflow_are_read_in_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = {"quick": 0, "slow": 0}
+
+    def meter(name: str, overflows: bool) -> Any:
+        def joules() -> float:
+            reads[name] += 1
+            return 1.0
+
+        return SimpleNamespace(name=name, overflows=overflows, joules=joules)
+
+    found = [meter("quick", True), meter("slow", False)], list[str]()
+    monkeypatch.setattr("augsynth.lightning.energy.find", lambda makers: found)
+    trainer(EnergyMonitor()).fit(Net(), plain())
+    assert reads["quick"] - reads["slow"] == len(plain())
+    assert (Rapl.overflows, Nvml.overflows) == (True, False)
+
+
 def test_the_sum_over_ranks_loses_no_sample() -> None:
     strategy = SimpleNamespace(root_device=torch.device("cpu"), reduce=lambda value, reduce_op: 2 * value)
     assert _over_ranks(SimpleNamespace(world_size=2, strategy=strategy), 2.0**24 + 1) == 2**25 + 2

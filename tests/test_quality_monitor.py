@@ -57,6 +57,14 @@ def test_the_numbers_are_those_of_the_samples_of_their_epoch() -> None:
     assert fit.current_epoch == 5
 
 
+def test_another_fit_begins_with_nothing() -> None:
+    watches = monitor(stop_below=0.5, patience=1)
+    trainer(watches, max_epochs=3).fit(Actor(Ideal(), Collapsed()), plain())
+    assert "collapsed" in str(watches.verdict)
+    trainer(watches, max_epochs=1).fit(Actor(Collapsed()), plain())
+    assert (len(watches.history), watches.verdict) == (1, None)
+
+
 def test_a_collapse_stops_the_training_but_a_bad_start_does_not() -> None:
     watches = monitor(stop_below=0.5)
     fit = trainer(watches, max_epochs=20)

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 import augsynth as ag
 from augsynth import transforms as T
 from augsynth.lightning.callbacks import AugmentOnDevice, SampleGrid
-from augsynth.lightning.sheet import GAP, RED
+from augsynth.lightning.sheet import GAP, RED, sheet
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:You defined a `validation_step` but have no:UserWarning",
@@ -146,3 +146,8 @@ def test_what_cannot_be_shown_says_why() -> None:
         SampleGrid(synthetic=1).draw((images, torch.tensor([True])), trainer())
     with pytest.raises(ValueError, match="every_n_steps=0 must be an integer, 1 or more"):
         SampleGrid(every_n_steps=0)
+
+
+def test_an_empty_batch_is_no_sheet() -> None:
+    with pytest.raises(ValueError, match="there is no image to show: the batch is empty"):
+        sheet(np.zeros((0, 8, 8, 3), np.uint8))

@@ -80,11 +80,11 @@ class EnergyMonitor(pl.Callback):
     ) -> None:
         """Count the samples, and read the counters before they overflow."""
         self._own_samples += batch_size(batch)
-        self._read()
+        self._poll()
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *given: Any, **named: Any) -> None:
         """Read the counters before they overflow."""
-        self._read()
+        self._poll()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the epoch."""
@@ -122,6 +122,11 @@ class EnergyMonitor(pl.Callback):
 
     def _read(self) -> float:
         return sum(meter.joules() for meter in self._meters)
+
+    def _poll(self) -> None:
+        for meter in self._meters:
+            if meter.overflows:
+                meter.joules()
 
     def _sum(self, trainer: pl.Trainer) -> None:
         """Add up what all ranks have counted since `fit` began to what a checkpoint brought."""

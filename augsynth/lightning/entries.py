@@ -29,6 +29,19 @@ def find_images(batch: Any, key: Path, who: str) -> Path:
     return path
 
 
+def has_images(batch: Any) -> bool:
+    """Tell whether a batch is, or has an entry that is, a `(B, C, H, W)` tensor."""
+    return _is_images(batch) or any(map(_is_images, entries(batch).values()))
+
+
+def loaders_of(batch: Any, trainer: Any) -> list[Any]:
+    """Return under which names or positions a batch holds one of each training loader; nothing for a single loader."""
+    loaders = getattr(trainer, "train_dataloader", None)
+    if isinstance(loaders, Mapping) and isinstance(batch, Mapping):
+        return [name for name in loaders if name in batch]
+    return list(range(len(loaders))) if isinstance(loaders, (list, tuple)) and isinstance(batch, (list, tuple)) else []
+
+
 def find_indices(batch: Any, path: Path) -> Any:
     """Return the samples' indices `(B,)`; None where the batch has none."""
     if path is not None:

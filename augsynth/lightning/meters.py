@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 
@@ -14,9 +14,10 @@ POWERCAP = Path("/sys/class/powercap")
 
 
 class Meter(Protocol):
-    """What counts joules. name: what it measures, for people."""
+    """What counts joules. name: what it measures, for people. overflows: whether it must be read every few minutes."""
 
     name: str
+    overflows: ClassVar[bool]
 
     def joules(self) -> float:
         """Return the joules since the first call, 0 at that."""
@@ -48,6 +49,7 @@ class Rapl:
 
     zones: list[_Zone]
     name: str = field(init=False)
+    overflows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.name = f"{len(self.zones)} RAPL zone{'s' * (len(self.zones) > 1)}"
@@ -79,6 +81,8 @@ class Nvml:
 
     library: pynvml. uuids: of the devices, as CUDA numbers other devices than NVML does.
     """
+
+    overflows: ClassVar[bool] = False
 
     def __init__(self, library: Any, uuids: Sequence[str]) -> None:
         self.library, self.name = library, f"{len(uuids)} GPU{'s' * (len(uuids) > 1)} by NVML"

@@ -8,7 +8,7 @@ import torch
 
 from augsynth.batch import Path, get_image, set_image
 from augsynth.lightning._pl import pl
-from augsynth.lightning.entries import find_images, find_indices
+from augsynth.lightning.entries import find_images, find_indices, has_images, loaders_of
 from augsynth.lightning.hooks import AFTER, Hook, hook_owner
 from augsynth.lightning.schedule import AugmentationSchedule, checked, strength_of
 from augsynth.rng import Rng
@@ -29,6 +29,8 @@ class AugmentOnDevice(pl.Callback):
     key: position, field or dict key of that tensor, where a batch (tuple, list, dict, named tuple) has several.
     index: likewise, of the samples' indices `(B,)` int64; by default the entry called "index", if there is one.
     strength: 0 to 1, or a schedule of its own; by default that of the Trainer's `AugmentationSchedule`, else 1.
+
+    Where a Trainer has several training loaders, the batch of each is augmented, but for those without images.
 
     With indices a sample is keyed by (pipeline.seed, epoch, index). Without, by its place: (pipeline.seed, epoch,
     number of the batch in the epoch, rank, row). Both are the same in a repeated run, and after a resume in the middle
@@ -121,7 +123,15 @@ class AugmentOnDevice(pl.Callback):
         if not trainer.training:
             return batch
         # A Trainer of true half precision has cast the batch before the transfer; what the pipeline makes is float32.
-        return trainer.precision_plugin.convert_input(self.augment(batch, trainer))
+        return trainer.precision_plugin.convert_input(self._each(batch, trainer))
+
+    def _each(self, batch: Any, trainer: Any) -> Any:
+        names = [name for name in loaders_of(batch, trainer) if has_images(batch[name])]
+        if not names:
+            return self.augment(batch, trainer)
+        for name in names:
+            batch = set_image(batch, name, self.augment(batch[name], trainer))
+        return batch
 
     def release(self) -> None:
         """Put the hook back as it was."""

@@ -65,6 +65,11 @@ class QualityMonitor(pl.Callback):
         self.history, self._was_good = list(state_dict["history"]), state_dict["was_good"]
         self._below = state_dict["below"]
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Begin with nothing; a checkpoint is loaded after this."""
+        if stage == "fit":
+            self.history, self.verdict, self._was_good, self._below = [], None, False, 0
+
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Train the classifier that looks. Raises TypeError for a module that generates nothing."""
         missing = [name for name in ("generate", "num_classes", "image_shape") if not hasattr(pl_module, name)]

@@ -48,6 +48,8 @@ def sheet(images: np.ndarray, framed: Sequence[bool] | None = None) -> np.ndarra
 
     Images below 96 pixels are enlarged by a whole factor. framed: which ones have a red frame, on the gaps around them.
     """
+    if not len(images):
+        raise ValueError("there is no image to show: the batch is empty")
     factor = math.ceil(READABLE / max(images.shape[1:3]))
     images = images.repeat(factor, 1).repeat(factor, 2)
     count, height, width = images.shape[:3]
