@@ -27,8 +27,8 @@ MUTANTS = [
     _fault(
         "a batch of another precision than the Trainer's",
         "on_device.py",
-        "return trainer.precision_plugin.convert_input(self.augment(batch, trainer))",
-        "return self.augment(batch, trainer)",
+        "return trainer.precision_plugin.convert_input(self._each(batch, trainer))",
+        "return self._each(batch, trainer)",
         "test_schedule.py::test_other_precisions_and_accumulated_gradients",
     ),
     _fault(
@@ -93,5 +93,26 @@ MUTANTS = [
         "collate_fn=self.collate_fn, **options)",
         'collate_fn=self.collate_fn, **{**options, "seed": int(self.trainer.current_epoch)})',
         "test_augmented_datamodule.py::test_a_checkpoint_in_the_middle_of_an_epoch_goes_on_bit_for_bit",
+    ),
+    _fault(
+        "several loaders under the same draws",
+        "on_device.py",
+        "self._calls = self._calls + 1 if self._batch == (epoch, number) else 0",
+        "self._calls = 0",
+        "test_several_loaders.py::test_the_batch_of_each_loader_is_augmented_with_draws_of_its_own",
+    ),
+    _fault(
+        "only the first of several loaders",
+        "on_device.py",
+        "for name in names:",
+        "for name in names[:1]:",
+        "test_several_loaders.py::test_the_batch_of_each_loader_is_augmented_with_draws_of_its_own",
+    ),
+    _fault(
+        "an energy counter read in every step for nothing",
+        "energy.py",
+        "if meter.overflows:",
+        "if True:",
+        "test_energy.py::test_only_counters_that_overflow_are_read_in_every_step",
     ),
 ]
