@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import report_generator
+import report_page
 import report_speed
 import report_text
 import report_training
@@ -165,20 +166,38 @@ def details(results: Mapping[str, Any]) -> str:
         f"Made from the JSON files beside this one by `{COMMAND}`; how it is measured stands at the head of each "
         "script. Figures are medians; quartiles are in brackets here, or in the JSON files.",
     ]
-    for name, section in (("throughput", _recipes), ("transforms", _transforms), ("curves", _curves)):
-        if name in results:
-            parts += [section(results[name]), made_by(results[name])]
-    for name, section in (
-        ("loader", _loader),
-        ("decode", report_speed.decoding),
-        ("overhead", _overhead),
-        ("gpu", _gpu),
-        ("text", report_text.details_of_text),
-        ("accuracy-images", report_training.details_of_images),
-    ):
-        if name in results:
-            parts += [section(results[name]), made_by(results[name])]
+    parts += [part for name, _, text, made in sections(results) if name not in ELSEWHERE_SHOWN for part in (text, made)]
     return "\n\n".join(parts) + "\n"
+
+
+# On the page only: these tables stand in README.md, or on the performance page.
+ELSEWHERE_SHOWN = ("floor", "tried", "accuracy", "imbalance", "budgets", "cgan")
+
+
+def sections(results: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return what there is to show: file, title, Markdown, and where it comes from."""
+    made: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+        ("throughput", "Recipes", _recipes),
+        ("transforms", "Single transforms", _transforms),
+        ("curves", "How the cost grows", _curves),
+        ("loader", "Through a DataLoader", _loader),
+        ("decode", "From files", report_speed.decoding),
+        ("overhead", "What the plugin costs", _overhead),
+        ("floor", "Where the time goes", report_speed.floors),
+        ("tried", "What was tried", report_speed.other_ways),
+        ("gpu", "GPU", _gpu),
+        ("text", "Speed of texts", report_text.details_of_text),
+        ("accuracy-images", "Accuracy on images", report_training.details_of_images),
+        ("accuracy", "Accuracy on texts", report_text.accuracy_table),
+        ("imbalance", "Rare classes", report_generator.rare_classes),
+        ("budgets", "Generators by budget", report_training.budgets),
+        ("cgan", "A small GAN by the minute", report_generator.learned_alone),
+    )
+    return [
+        (name, title, section(results[name]), made_by(results[name]))
+        for name, title, section in made
+        if name in results
+    ]
 
 
 def _recipes(result: Mapping[str, Any]) -> str:
@@ -347,6 +366,7 @@ def main() -> None:
     readme = ROOT / "README.md"
     readme.write_text(with_blocks(readme.read_text(), results))
     (RESULTS / "README.md").write_text(details(results))
+    (RESULTS / "index.html").write_text(report_page.page(results, sections(results)))
     page = ROOT / "benchmarks" / "README.md"
     page.write_text(with_floors(page.read_text(), results))
     for name, draw in (("throughput", plots.recipes), ("transforms", plots.transforms), ("curves", plots.curves)):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from html import escape
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import curves
 import plots
 import report
+import report_page
 import throughput
 from protocol import ROOT
 
@@ -30,6 +33,86 @@ def test_the_performance_page_says_what_the_result_files_say():
     assert found == page, f"benchmarks/README.md is not of these results: run {report.COMMAND}"
     scripts = set(re.findall(r"`(\w+\.py)", page))
     assert scripts <= {path.name for path in (ROOT / "benchmarks").glob("*.py")}
+
+
+def written_page(results):
+    return report_page.page(results, report.sections(results))
+
+
+def test_the_page_of_results_is_of_these_files():
+    written = (report.RESULTS / "index.html").read_text()
+    assert written_page(report.load()) == written, f"index.html is out of date: run {report.COMMAND}"
+
+
+def test_the_page_fetches_nothing_and_every_tag_is_closed():
+    class Reader(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.open_tags, self.sections = [], []
+
+        def handle_starttag(self, tag, attrs):
+            for name, value in attrs:
+                assert name != "src"
+                assert name != "href" or value.startswith("#")
+            if tag == "section":
+                self.sections.append(dict(attrs).get("id"))
+            if tag not in ("meta", "br", "wbr"):
+                self.open_tags.append(tag)
+
+        def handle_startendtag(self, tag, attrs):
+            assert tag in ("line", "circle")
+
+        def handle_endtag(self, tag):
+            assert self.open_tags.pop() == tag
+
+    results = report.load()
+    reader = Reader()
+    reader.feed(written_page(results))
+    assert reader.open_tags == []
+    assert reader.sections == [name for name, *_ in report.sections(results)] + [None]
+    assert "url(" not in written_page(results)
+
+
+def test_each_section_says_how_to_try_it_again():
+    results = report.load()
+    parts = dict(re.findall(r'<section id="([^"]+)">(.*?)</section>', written_page(results), re.DOTALL))
+    for name, part in parts.items():
+        assert escape(results[name]["command"], quote=False) in part, name
+
+
+def test_another_number_in_a_file_is_another_page():
+    results = report.load()
+    before = written_page(results)
+    row = results["throughput"]["recipes"]["imagenet 256"][0]
+    row["times_albumentations"] = 0.123
+    assert "0.12" in written_page(results)
+    assert written_page(results) != before
+
+
+def test_a_loss_stands_on_the_page_like_a_win():
+    rows = [
+        {"arm": "a", "base": "none", "difference": [1.0, 0.5, 1.5], "verdict": "helps"},
+        {"arm": "b", "base": "none", "difference": [-1.0, -1.5, -0.5], "verdict": "hurts"},
+        {"arm": "c", "base": "none", "difference": [0.1, -0.5, 0.7], "verdict": "no evidence"},
+    ]
+    assert report_page._judged("x", rows) == [
+        ("won", "x, helps: a against none +1.0 (+0.5 to +1.5) points."),
+        ("lost", "x, hurts: b against none -1.0 (-1.5 to -0.5) points."),
+        ("open", "x, no evidence: c against none +0.1 points."),
+    ]
+    slow = {"name": "albumentations", "times_albumentations": 1.0, "per_sample": True}
+    ours = {"name": "augsynth exact", "times_albumentations": 0.5, "per_sample": True}
+    shared = {"name": "kornia, batch", "times_albumentations": 4.0, "per_sample": False}
+    said = report_page._recipes_said({"recipes": {"one": [slow, ours, shared]}})
+    assert [kind for kind, _ in said] == ["won", "lost", "lost"]
+    assert said[0][1].startswith("0 of 1 recipes")
+    assert said[1][1] == "Recipes that are slower: one 0.50."
+    assert "one (kornia, batch: 8.00 times as fast)" in said[2][1]
+
+
+def test_a_file_without_a_section_is_listed():
+    results = {"new": {"command": "python benchmarks/new.py"}}
+    assert "<code>python benchmarks/new.py</code>" in written_page(results)
 
 
 def test_a_page_without_its_markers_is_refused():
