@@ -2,10 +2,11 @@
 
 For each recipe, on one core: microseconds per image of the whole (exact colour; linear beside it), and of the same
 recipe without one of its steps; what a step takes is the difference, so that shared work counts for none of them, and
-the rest is called "shared". Three floors stand beside it. copy: numpy copies the bytes that must be read (the part of
-the image that the crop shows, by the mean of its range) and written (float32), in memory that is warm. convert: torch
-turns bytes of the output's size into normalized float32, the least that any recipe does. call: the same recipe on one
-image, less what an image takes in a batch: the fixed cost of a call. gigabytes: bytes read and written per second.
+the rest is called "shared". Beside it stand, copy: numpy copies the bytes that must be read (the part of the image that
+the crop shows, by the mean of its range) and written (float32), in memory that is warm; the floor. convert: torch turns
+bytes of the output's size into normalized float32 by copy_, sub_ and div_, as a recipe of torch calls would have to.
+call: the same recipe on one image, less what an image takes in a batch: the fixed cost of a call. gigabytes: bytes read
+and written per second.
 
     python benchmarks/throughput.py --floor [RECIPE ...] [--rounds 5] [--images DIR] [--json FILE] [--quick]
 """

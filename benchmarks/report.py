@@ -48,7 +48,7 @@ COLUMNS = {
     "kornia": ("kornia",),
     "fuse-augmentations": ("fuse",),
 }
-MOST_NAMED, ELSEWHERE = 8, 0.02
+MOST_NAMED, ELSEWHERE, LEAST_SECONDS = 8, 0.02, 0.05
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -151,11 +151,12 @@ def overhead_sentence(result: Mapping[str, Any]) -> str:
     seconds = {name: row["median"] for name, row in result["seconds"].items()}
     whose = ("augsynth", "torchvision", "albumentations")
     first = ", ".join(f"{seconds[f'first batch, {name}']:.1f} s with {name}" for name in whose)
-    extra = seconds["import augsynth"] - seconds["import torch"]
+    more = seconds["import augsynth"] - seconds["import torch"]
+    extra = f"{more:.2f} s" if more >= LEAST_SECONDS else "nothing measurable"
     return (
         f"An empty pipeline around a dataset of tensors in memory: {'; '.join(parts)}. From the start of Python to the "
         f"first augmented batch: {first} (`import torch` alone: {seconds['import torch']:.1f} s; augsynth adds "
-        f"{extra:.2f} s)."
+        f"{extra})."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 
@@ -16,6 +17,10 @@ settings.load_profile("same")
 # A shell lets what it starts in the background ignore Ctrl-C, which some tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# The forkserver imports once what its children need, instead of each of them.
+multiprocessing.set_forkserver_preload(
+    ["torch", "numpy", "PIL.Image", "pytest", "pytorch_lightning", "augsynth.generators", "augsynth.data.sampler"]
+)
 # Figures are only written to files here, and a display may be missing.
 os.environ.setdefault("MPLBACKEND", "Agg")
 # albumentations asks a server for its newest version when it is imported.

@@ -86,3 +86,17 @@ class Collapsed(Ideal):
 
     def images(self, labels: torch.Tensor, rng: Rng) -> torch.Tensor:
         return paint(labels, Rng.of(99, labels.numpy()))
+
+
+class Own:
+    """A user's generator."""
+
+    num_classes, image_shape = 2, (1, 8, 8)
+
+    def generate(self, labels: Any, seed: int = 0, *, index: Any = None, epoch: int = 0) -> Batch:
+        labels = torch.as_tensor(labels)
+        marked = torch.ones(len(labels), dtype=torch.bool)
+        return Batch(torch.zeros(len(labels), 1, 8, 8), labels, marked, (None,) * len(labels))
+
+    def save(self, path: Any) -> None:
+        Path(path).write_text("own")

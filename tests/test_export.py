@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fakes import Own
 from PIL import Image
 from torchvision.datasets import ImageFolder
-from toy import CLASSES, SHAPE, Own, trained
+from toy import CLASSES, SHAPE, trained
 
 import augsynth as ag
 from augsynth.errors import AugsynthError

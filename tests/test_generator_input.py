@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from toy import CLASSES, SHAPE, Items, Own, toy
+from fakes import Own
+from toy import CLASSES, SHAPE, Items, toy
 
 from augsynth.generators import ConditionalVAE, LatentSMOTE, fit
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from fakes import Own
 from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
-from toy import CLASSES, SHAPE, Items, Own, toy, trained
+from toy import CLASSES, SHAPE, Items, toy, trained
 
 from augsynth.data import demo
 from augsynth.errors import AugsynthError

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from fakes import Own
 from PIL import Image
 from torch.utils.data import (
     BatchSampler,
@@ -17,7 +17,6 @@ from torch.utils.data import (
     Dataset,
     Subset,
 )
-from toy import Own
 
 from augsynth import transforms as T
 from augsynth.data.sampler import KeyedLoader, KeyedSampler, loader
@@ -63,14 +62,6 @@ def truth() -> dict[tuple[int, int], torch.Tensor]:
     pipeline, base = make_pipeline(), Pictures()
     pairs = itertools.product(range(3), range(SIZE))
     return {(e, i): pipeline.images([base[i][0]], Rng.of(SEED, i, e))[0] for e, i in pairs}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def preload() -> None:
-    """Let the forkserver import once what its children need."""
-    multiprocessing.set_forkserver_preload(
-        ["torch", "numpy", "PIL.Image", "augsynth.pipeline", "augsynth.data.sampler"]
-    )
 
 
 def order(batches: Any) -> list[int]:

@@ -115,7 +115,7 @@ def test_samples_are_fresh_after_so_many_epochs() -> None:
             blended(Painter(), fresh=wrong)
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", "forkserver"])
 @pytest.mark.parametrize("persistent", [False, True])
 def test_workers_of_our_loader_only_read(start: str, persistent: bool) -> None:
     options: dict[str, Any] = {"num_workers": 2, "persistent_workers": persistent, "multiprocessing_context": start}

@@ -335,7 +335,7 @@ def test_a_blend_survives_pickling(clothes: tuple[Any, LatentSMOTE]) -> None:
     assert np.array_equal(np.asarray(image), np.asarray(mixed[KeyedIndex(70, epoch=1)][0]))
 
 
-@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@pytest.mark.parametrize("start_method", ["fork", "forkserver"])
 def test_workers_deliver_the_same_blend_through_wrap_and_loader(
     clothes: tuple[Any, LatentSMOTE], start_method: str
 ) -> None:

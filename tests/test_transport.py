@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import resource
 import signal
@@ -75,11 +74,6 @@ def loaded(data: Any, way: str = "loader", **options: Any) -> Any:
 
 def shared_files() -> set[str]:
     return {path.name for path in Path("/dev/shm").iterdir() if not path.name.startswith("sem.")}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def preload() -> None:
-    multiprocessing.set_forkserver_preload(["torch", "numpy", "augsynth.pipeline", "augsynth.data.sampler"])
 
 
 @pytest.fixture(autouse=True)

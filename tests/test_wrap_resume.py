@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,11 +22,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:This process .* is multi-threaded:DeprecationWarning",
     "ignore:'set_vital' is deprecated:UserWarning",  # torchdata 0.11 under torch 2.14
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def preload() -> None:
-    multiprocessing.set_forkserver_preload(["torch", "numpy", "PIL.Image", "augsynth.pipeline", "augsynth.data.wrap"])
 
 
 class Stream(IterableDataset[Any]):

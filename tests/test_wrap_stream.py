@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -25,11 +24,6 @@ PIPELINE = ag.Pipeline([T.RandomCrop(6), T.RandomHorizontalFlip(), T.RandomRotat
 WORDS = ag.Pipeline([T.CharSwap(p=1.0, rate=0.5)], seed=SEED)
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def preload() -> None:
-    multiprocessing.set_forkserver_preload(["torch", "numpy", "PIL.Image", "augsynth.pipeline", "augsynth.data.wrap"])
 
 
 class Stream(IterableDataset[Any]):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from augsynth.batch import Batch
 from augsynth.generators import ConditionalVAE, LatentSMOTE, fit
 from augsynth.rng import Rng
 
@@ -46,17 +44,3 @@ class Items(Dataset[Any]):
     def __getitem__(self, row: int) -> Any:
         self.read.add(row)
         return self.make(self.images[row], int(self.labels[row]))
-
-
-class Own:
-    """A user's generator."""
-
-    num_classes, image_shape = 2, (1, 8, 8)
-
-    def generate(self, labels: Any, seed: int = 0, *, index: Any = None, epoch: int = 0) -> Batch:
-        labels = torch.as_tensor(labels)
-        marked = torch.ones(len(labels), dtype=torch.bool)
-        return Batch(torch.zeros(len(labels), 1, 8, 8), labels, marked, (None,) * len(labels))
-
-    def save(self, path: Any) -> None:
-        Path(path).write_text("own")
