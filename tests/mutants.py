@@ -50,6 +50,7 @@ CHECKOUT = TESTS.parent
 PARALLEL = 2
 LIMIT_SECONDS = 900
 LOADED = ("cv2", "pytest", "torchvision.transforms.v2", "hypothesis.strategies", "hydra", "sklearn.neighbors")
+LOADED += ("pytorch_lightning", "albumentations")
 MUTANTS = [*CORE, *FAMILIES, *TONES, *ADAPTERS, *TARGETS, *GALLERY, *MIX, *MODELS, *NATIVE, *TRITON, *TOKENS]
 MUTANTS += [*GAN, *GENERATED, *TEXT, *TYPOS, *QUALITY, *WRAPPING, *CALLBACKS, *HYDRA_USE, *LEAVING]
 
