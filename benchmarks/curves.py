@@ -149,14 +149,15 @@ def candidates(point: Point, folder: str | None) -> dict[str, Candidate | Failed
     return {name: attempt(make) for name, make in makers.items()}
 
 
-def run(names: list[str], rounds: int, folder: str | None, quick: bool) -> dict[str, Any]:
-    """Measure these curves, or all; each a list of points with microseconds per image, median and quartiles."""
-    results: dict[str, Any] = {}
+def run(names: list[str], rounds: int, folder: str | None, quick: bool, results: dict[str, Any]) -> dict[str, Any]:
+    """Measure these curves, or all, but for those in `results`; each a list of points with microseconds per image."""
     for name in names or CURVES:
+        if name in results:
+            continue
         varied, points = CURVES[name]
         print(f"\n{name}: microseconds per image")
         results[name] = {"varied": varied, "points": [_measured(point, rounds, folder) for point in points(quick)]}
-    return {"curves": results}
+    return {"curves": dict(results)}
 
 
 def _measured(point: Point, rounds: int, folder: str | None) -> dict[str, Any]:

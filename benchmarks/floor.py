@@ -28,16 +28,17 @@ from augsynth import transforms as T
 CROPS = (T.RandomResizedCrop, T.RandomCrop, T.Resize)
 
 
-def run(names: Sequence[str], rounds: int, folder: str | None, quick: bool) -> dict[str, Any]:
-    """Measure the recipes that were asked for, print them, and return what the file keeps."""
-    results = {}
+def run(names: Sequence[str], rounds: int, folder: str | None, quick: bool, results: dict[str, Any]) -> dict[str, Any]:
+    """Measure the recipes that are not in `results`, print them, and return what the file keeps."""
     for name in names or RECIPES:
+        if name in results:
+            continue
         recipe = RECIPES[name]
         if quick:
             recipe = replace(recipe, batch=max(2, recipe.batch // 8))
         results[name] = of_recipe(recipe, rounds, folder)
         show(name, results[name])
-    return {"floor": results}
+    return {"floor": dict(results)}
 
 
 def of_recipe(recipe: Recipe, rounds: int, folder: str | None) -> dict[str, Any]:

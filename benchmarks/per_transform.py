@@ -41,11 +41,12 @@ Images = list[np.ndarray]
 Sample = dict[str, Any]
 
 
-def run(names: list[str], side: int, rounds: int, folder: str | None, quick: bool) -> dict[str, Any]:
-    """Measure these classes, or all; return a table per pair, and why the others have none."""
+def run(
+    names: list[str], side: int, rounds: int, folder: str | None, quick: bool, results: dict[str, Any]
+) -> dict[str, Any]:
+    """Measure these classes, or all, but for those in `results`; a table per pair, and why the others have none."""
     batch = QUICK_BATCH if quick else BATCH
     images = photos(batch, (side, side), folder)
-    results: dict[str, Any] = {}
     lonely: dict[str, str] = {}
     for name, pair in pairs.listing(side).items():
         if names and name.split(",")[0] not in names:
@@ -54,9 +55,10 @@ def run(names: list[str], side: int, rounds: int, folder: str | None, quick: boo
             lonely[name] = pair
             print(f"{name}: {pair}")
             continue
-        results[name] = compare(pair, images, rounds)
-        show(name, results[name])
-    return {"size": side, "batch": batch, "transforms": results, "no_peer": lonely}
+        if name not in results:
+            results[name] = compare(pair, images, rounds)
+            show(name, results[name])
+    return {"size": side, "batch": batch, "transforms": dict(results), "no_peer": lonely}
 
 
 def compare(pair: Pair, images: Images, rounds: int) -> dict[str, Any]:

@@ -249,6 +249,32 @@ def _git(*words: str) -> str:
     return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True).stdout.strip()
 
 
+class Kept(dict[str, Any]):
+    """What was measured, by name: each entry is written at once to a file beside `path` that ends in .partial.
+
+    A run of the same command, commit, versions and machine begins with the entries of one that was stopped.
+    """
+
+    def __init__(self, path: Path | None, about: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.partial = None if path is None else path.with_suffix(".partial")
+        self.about = json.loads(json.dumps(about))
+        if self.partial is not None and self.partial.exists():
+            content = json.loads(self.partial.read_text())
+            if content["about"] == self.about:
+                self.update(content["kept"])
+                print(f"goes on behind {', '.join(self)}", flush=True)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        save(self.partial, {"about": self.about, "kept": dict(self)})
+
+    def end(self) -> None:
+        """Take the file away: all is measured."""
+        if self.partial is not None:
+            self.partial.unlink(missing_ok=True)
+
+
 def save(path: Path | None, content: Mapping[str, Any]) -> None:
     """Write a result file, floats as they are rounded by whoever measured; no path, no file."""
     if path is not None:

@@ -48,7 +48,7 @@ def page(results: Results, sections: Sequence[Any]) -> str:
     }
     shown = {name for name, *_ in sections}
     parts = [head("benchmarks", STYLE), "<main>\n<h1>Benchmarks of augsynth</h1>"]
-    parts.append(f"<p>{INTRODUCTION}</p>\n{verdicts(results)}")
+    parts.append(f"<p>{inline(INTRODUCTION)}</p>\n{verdicts(results)}")
     links = "".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title, *_ in sections)
     parts.append(f"<nav><h2>Contents</h2><ul>{links}</ul></nav>")
     for name, title, text, made in sections:
@@ -63,9 +63,9 @@ def page(results: Results, sections: Sequence[Any]) -> str:
 
 
 INTRODUCTION = (
-    "Each figure comes from a JSON file beside this page. To doubt one, run the command under its table and compare "
-    "ratios; candidates alternate in one process, and ratios are medians of those within a round. Losses stand here "
-    "like wins."
+    "Each figure comes from a JSON file beside this page. To doubt one, run the command under its table, with another "
+    "file behind `--json`, and compare ratios; candidates alternate in one process, and ratios are medians of those "
+    "within a round. Losses stand here like wins."
 )
 
 

@@ -19,6 +19,7 @@ deviation over a batch; boxes and their area; class frequencies), or pixel by pi
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,7 @@ import recipes
 import targets
 import torch
 from peers import BASE, REFERENCE, candidates
-from protocol import Candidate, Failed, Table, Timing, head, measure, moments, one_core, photos, save
+from protocol import Candidate, Failed, Kept, Table, Timing, head, measure, moments, one_core, photos, save
 from recipes import Recipe
 
 RECIPES: dict[str, Recipe] = {**recipes.RECIPES, **targets.RECIPES}
@@ -94,17 +95,18 @@ def show(name: str, recipe: Recipe, rows: list[dict[str, Any]]) -> None:
         print(f"{row['name']:52} {row['microseconds_per_image']:>10} {ratio:>24}  {parity}; {extra}{busy}", flush=True)
 
 
-def run_recipes(args: argparse.Namespace, rounds: int) -> dict[str, Any]:
-    """Measure the recipes that were asked for; --quick takes an eighth of each batch, and compiles nothing."""
-    results = {}
+def run_recipes(args: argparse.Namespace, rounds: int, results: dict[str, Any]) -> dict[str, Any]:
+    """Measure the recipes that are not in `results`; --quick takes an eighth of each batch, and compiles nothing."""
     for name in args.names or RECIPES:
+        if name in results:
+            continue
         recipe = RECIPES[name]
         if args.quick:
             recipe = replace(recipe, batch=max(2, recipe.batch // 8))
         table = table_of(recipe, args.images, 0.0 if args.quick else args.compile_limit)
         results[name] = rows_of(recipe, table, rounds)
         show(name, recipe, results[name])
-    return {"recipes": results}
+    return {"recipes": dict(results)}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -135,15 +137,22 @@ def main(arguments: list[str] | None = None) -> None:
     one_core()
     about = {**head(rounds, args.images), "quick": args.quick}
     print(f"{about['machine']}; {torch.get_num_threads()} thread, {rounds} rounds; {about['versions']}")
-    if kind == "recipes":
-        content = run_recipes(args, rounds)
-    elif kind == "transforms":
-        content = per_transform.run(args.names, args.size, rounds, args.images, args.quick)
-    elif kind == "floor":
-        content = floor.run(args.names, rounds, args.images, args.quick)
-    else:
-        content = curves.run(args.names, rounds, args.images, args.quick)
+    kept = Kept(args.json, about)
+    count = len(set(args.names or known) - set(kept))
+    print(f"to be measured: {count} ({kind}), each candidate {rounds} times, in turn", flush=True)
+    try:
+        if kind == "recipes":
+            content = run_recipes(args, rounds, kept)
+        elif kind == "transforms":
+            content = per_transform.run(args.names, args.size, rounds, args.images, args.quick, kept)
+        elif kind == "floor":
+            content = floor.run(args.names, rounds, args.images, args.quick, kept)
+        else:
+            content = curves.run(args.names, rounds, args.images, args.quick, kept)
+    except KeyboardInterrupt:
+        sys.exit("stopped: the same command goes on from here" if args.json else "stopped")
     save(args.json, {**about, **content})
+    kept.end()
 
 
 if __name__ == "__main__":

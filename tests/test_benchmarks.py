@@ -25,6 +25,7 @@ import albumentations as A
 import curves
 import cv2
 import decoding
+import floor
 import gpu
 import gpu_kernels
 import loader
@@ -264,6 +265,37 @@ def test_what_a_recipe_takes_is_shared_out_among_its_steps(tmp_path, capsys):
     read, written = result["imagenet 256"]["bytes_read"], result["imagenet 256"]["bytes_written"]
     assert (read, written) == (round(0.54 * 256 * 256 * 3), 224 * 224 * 3 * 4)
     assert "us = RandomCrop" in capsys.readouterr().out
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "found.json"
+    command = ["--floor", "cifar 32", "randaugment 32", "--quick", "--json", str(path)]
+    monkeypatch.setattr(sys, "argv", ["benchmarks/throughput.py", *command])
+
+    def stop(recipe, rounds, folder, real=floor.of_recipe):
+        if recipe.ours()[0].__class__.__name__ == "RandAugment":
+            raise KeyboardInterrupt
+        return real(recipe, rounds, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(floor, "of_recipe", stop)
+        with pytest.raises(SystemExit, match="the same command goes on from here"):
+            throughput.main(command)
+    first = json.loads((tmp_path / "found.partial").read_text())["kept"]["cifar 32"]
+    assert not path.exists()
+    assert "to be measured: 2 (floor)" in capsys.readouterr().out
+    throughput.main(command)
+    assert "goes on behind cifar 32\nto be measured: 1 (floor)" in capsys.readouterr().out
+    assert json.loads(path.read_text())["floor"]["cifar 32"] == first
+    assert not (tmp_path / "found.partial").exists()
+
+
+def test_what_another_command_kept_is_not_taken(tmp_path):
+    kept = protocol.Kept(tmp_path / "found.json", {"command": "a", "names": ("x",)})
+    kept["one"] = {"value": 1}
+    assert protocol.Kept(tmp_path / "found.json", {"command": "a", "names": ("x",)}) == {"one": {"value": 1}}
+    assert protocol.Kept(tmp_path / "found.json", {"command": "b", "names": ("x",)}) == {}
+    assert protocol.Kept(None, {}) == {}
 
 
 def test_other_ways_are_timed_beside_ours(tmp_path, capsys):
