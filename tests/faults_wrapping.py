@@ -101,4 +101,11 @@ MUTANTS = [
         "True",
         "test_wrap.py::test_a_pipeline_that_does_nothing_still_makes_tensors_of_what_is_none",
     ),
+    _fault(
+        "an order by chance begun anew after a resume",
+        "data/sampler.py",
+        'self._order_seed = state.get("order_seed")',
+        "pass",
+        "test_wrap_resume.py::test_an_order_that_chance_began_goes_on_as_it_began",
+    ),
 ]

@@ -100,6 +100,10 @@ def stream_loader(stream: type, index_of: Any = None, **options: Any) -> Any:
     return Loader(ag.wrap(stream(), PIPELINE, index_of=index_of), BATCH, **options)
 
 
+def by_chance(**options: Any) -> Any:
+    return ag.wrap(Loader(Pictures(SIZE), BATCH, shuffle=True, **options), PIPELINE)
+
+
 MAKES = {
     "map": map_loader,
     "wrapped loader": wrapped_loader,
@@ -150,6 +154,21 @@ def test_a_stop_changes_nothing_with_two_workers(name: str) -> None:
         resumed.load_state_dict(state)
         assert seen + bits(resumed) == whole
     assert sorted(i for _, labels in whole for i in labels) == list(range(SIZE))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_order_that_chance_began_goes_on_as_it_began(workers: int) -> None:
+    """torchdata gives its sampler a generator of a seed by chance where the user gives none."""
+    torch.manual_seed(7)
+    loader = by_chance(num_workers=workers)
+    whole = [bits(loader), bits(loader)]
+    torch.manual_seed(7)
+    loader = by_chance(num_workers=workers)
+    seen, state = bits(itertools.islice(loader, 3)), loader.state_dict()
+    torch.manual_seed(99)
+    resumed = by_chance(num_workers=workers)
+    resumed.load_state_dict(state)
+    assert [seen + bits(resumed), bits(resumed)] == whole
 
 
 @pytest.mark.parametrize(("name", "context"), [("map", "forkserver"), ("keyed", "spawn")])

@@ -53,6 +53,7 @@ class KeyedSampler(DistributedSampler[Any]):
         self._share = None if num_replicas is None or rank is None else (num_replicas, rank)
         self._reached: tuple[int, int] | None = None
         self._counts_itself = True
+        self._order_seed: int | None = None
 
     @property
     def num_replicas(self) -> int:  # type: ignore[override]
@@ -108,7 +109,10 @@ class KeyedSampler(DistributedSampler[Any]):
         epoch, start = self._reached or (self.epoch, self._start)
         if start >= len(self):
             epoch, start = epoch + 1, 0
-        return {"epoch": epoch, "start": start, **self._identity()}
+        state = {"epoch": epoch, "start": start, **self._identity()}
+        # torchdata's sampler has a generator of a seed by chance where the user gives none.
+        own = _generator_of(self.order)
+        return state if own is None else {**state, "order_seed": self._seed_of(own)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken. Raises ValueError where the order of samples is not the same any more."""
@@ -118,6 +122,10 @@ class KeyedSampler(DistributedSampler[Any]):
                     f"cannot resume exactly: the state was saved with {name}={state.get(name)!r}, now {value!r}"
                 )
         self.epoch, self._start, self._reached = state["epoch"], state["start"], None
+        self._order_seed = state.get("order_seed")
+
+    def _seed_of(self, own: torch.Generator) -> int:
+        return own.initial_seed() if self._order_seed is None else self._order_seed
 
     def _identity(self) -> dict[str, Any]:
         order = type(self.order).__name__ if self.order is not None else "shuffle" if self.shuffle else "sequential"
@@ -140,23 +148,32 @@ class KeyedSampler(DistributedSampler[Any]):
         if type(self.order) is SequentialSampler:
             return np.arange(len(self.order))
         if self.order is not None:
-            return _keyed_order(self.order, epoch, rng)
+            own = _generator_of(self.order)
+            return _keyed_order(self.order, epoch, rng, 0 if own is None else self._seed_of(own))
         size = self._size()
         return rng.permutation("shuffle", size)[0] if self.shuffle else np.arange(size)
 
 
-def _keyed_order(order: Sampler[int], epoch: int, rng: Rng) -> np.ndarray:
-    """Draw another sampler's order for one epoch from the key; torch's generators are left as they were."""
+def _generator_of(order: Sampler[int] | None) -> torch.Generator | None:
+    own = getattr(order, "generator", None)
+    return own if isinstance(own, torch.Generator) else None
+
+
+def _keyed_order(order: Sampler[int], epoch: int, rng: Rng, own_seed: int) -> np.ndarray:
+    """Draw another sampler's order for one epoch from the key; torch's generators are left as they were.
+
+    own_seed: of the generator that the sampler has, if it has one.
+    """
     if callable(advance := getattr(order, "set_epoch", None)):
         advance(epoch)
     seed = int(rng.integers("sampler", 2**31)[0, 0])
-    own = getattr(order, "generator", None)
-    if not isinstance(own, torch.Generator):
+    own = _generator_of(order)
+    if own is None:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too, for good
             return _integers(order)
     before = own.get_state()
-    own.manual_seed(seed ^ own.initial_seed())
+    own.manual_seed(seed ^ own_seed)
     try:
         return _integers(order)
     finally:
