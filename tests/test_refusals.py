@@ -39,9 +39,7 @@ def test_a_stream_with_more_workers_than_there_are_places_for(monkeypatch: pytes
 
 def test_a_pipeline_of_tokens_is_for_a_collator() -> None:
     pipeline = ag.Pipeline([T.TokenMask(vocabulary=token_vocabulary())])
-    with pytest.raises(
-        TypeError, match=r"wrap: token ids are augmented by the batch; .*TokenCollator.*AugmentOnDevice"
-    ):
+    with pytest.raises(TypeError, match=r"wrap: token ids are augmented by the batch; .*TokenCollator.*OnDevice"):
         ag.wrap(Pictures(3), pipeline)
 
 

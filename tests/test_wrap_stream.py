@@ -172,6 +172,20 @@ def test_an_impossible_epoch_is_refused(epoch: Any) -> None:
         ag.wrap(Stream(), PIPELINE, index_of="label").set_epoch(epoch)
 
 
+@pytest.mark.parametrize("wrong", [0, 3])
+def test_the_sample_of_a_stream_without_an_image_is_named(wrong: int) -> None:
+    rows = [None if i == wrong else (picture(i), i) for i in range(5)]
+
+    class Rows(IterableDataset[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            return iter(rows)
+
+    found = []
+    with pytest.raises(TypeError, match=f"sample {wrong} of the stream: no image in a sample of type NoneType; give a"):
+        found.extend(ag.wrap(Rows(), ag.Pipeline([T.RandomHorizontalFlip()])))
+    assert len(found) <= wrong
+
+
 @pytest.mark.parametrize("context", ["spawn", "forkserver"])
 def test_a_keyed_stream_goes_to_workers_that_do_not_fork(context: str) -> None:
     stream = ag.wrap(Stream(end=6), PIPELINE, index_of="label")

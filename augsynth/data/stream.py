@@ -115,9 +115,10 @@ class AugmentedIterable(Passing, IterableDataset[Any]):
     def _augmented(self, samples: list[Any], first: int, epoch: int) -> list[Any]:
         """Augment samples, number `first` and on of this pass: together where they are alike, else one by one."""
         numbers = list(range(first, first + len(samples)))
-        if len(samples) > 1 and not mixes_batches(self.pipeline) and _are_alike(samples) and not self._rows(samples[0]):
+        if len(samples) > 1 and not mixes_batches(self.pipeline) and _are_alike(samples):
             try:
-                return list(self._together(samples, numbers, epoch))
+                if not self._rows(samples[0]):
+                    return list(self._together(samples, numbers, epoch))
             except Exception:
                 pass  # images of different types, say, cannot be augmented together; alone, an error names its sample
         return [self._alone(sample, number, epoch) for sample, number in zip(samples, numbers, strict=True)]
@@ -131,7 +132,10 @@ class AugmentedIterable(Passing, IterableDataset[Any]):
         return augment(samples, rng, names if named else numbers, slots.lending)
 
     def _alone(self, sample: Any, number: int, epoch: int) -> Any:
-        rows = self._rows(sample)
+        try:
+            rows = self._rows(sample)
+        except TypeError as error:
+            raise TypeError(f"sample {number} of the stream: {error}") from None
         if rows is None:
             if mixes := mixes_batches(self.pipeline):
                 raise TypeError(f"{mixes} mixes a batch, and a stream has single samples: {BATCHES}")
