@@ -91,7 +91,17 @@ class _FirstFailure:
             self.what = report.nodeid
 
 
-def _run_here(folder: Path, tests: tuple[str, ...]) -> tuple[int, str]:
+class _OneOfEach:
+    """A pytest plugin that keeps the first case of each test: the whole suite runs all of them on the same package."""
+
+    def pytest_collection_modifyitems(self, items) -> None:
+        first = {}
+        for item in items:
+            first.setdefault((item.path, item.originalname), item)
+        items[:] = first.values()
+
+
+def _run_here(folder: Path, tests: tuple[str, ...], plugins: tuple[object, ...]) -> tuple[int, str]:
     import pytest
 
     signal.alarm(LIMIT_SECONDS)
@@ -99,8 +109,9 @@ def _run_here(folder: Path, tests: tuple[str, ...]) -> tuple[int, str]:
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
     first, text = _FirstFailure(), io.StringIO()
+    words = ["-x", "-q", "-p", "no:cacheprovider", *(f"tests/{test}" for test in tests)]
     with redirect_stdout(text), redirect_stderr(text):
-        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *(f"tests/{test}" for test in tests)], [first])
+        code = pytest.main(words, [first, *plugins])
     import augsynth
 
     assert Path(augsynth.__file__).is_relative_to(folder), "the tests ran on another copy of the package"
@@ -115,7 +126,8 @@ def check(mutant: Mutant | None, tests: tuple[str, ...] = ()) -> tuple[int, str]
         child = os.fork()
         if child == 0:
             try:
-                answer.write_text(json.dumps(_run_here(folder, tests or mutant.tests)))
+                plugins = (_OneOfEach(),) if mutant is None else ()
+                answer.write_text(json.dumps(_run_here(folder, tests or mutant.tests, plugins)))
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
