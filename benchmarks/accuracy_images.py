@@ -243,7 +243,10 @@ def summary(results: Results, run: Run) -> dict[str, Any] | None:
 
 
 def equivalence(results: Results, arm: str, base: str) -> dict[str, Any]:
-    """Test twice, one-sided at 5 % each, that two arms differ by less than the margin: by an interval of 90 %."""
+    """Test twice, one-sided at 5 % each, that two arms differ by less than the margin: by an interval of 90 %.
+
+    An interval that lies wholly beyond the margin shows that they differ by more.
+    """
     right, other = (results.right()[name] for name in (arm, base))
     differences = np.stack([right[seed].astype(np.float64) - other[seed] for seed in results.seeds])
     found = estimate(differences, 0.9)
@@ -303,7 +306,14 @@ def carry_out(name: str, run: Run, args: argparse.Namespace, content: dict[str, 
     tasks = list(plan(arms, run, seeds, {(cell.arm, cell.seed) for cell in results.cells}))
 
     def keep() -> None:
-        content["runs"][name] = {**about, "arms": arms, "summary": summary(results, run), "cells": results.rows()}
+        made = {key: content[key] for key in ("command", "commit")}  # each run may come from another call
+        content["runs"][name] = {
+            **about,
+            **made,
+            "arms": arms,
+            "summary": summary(results, run),
+            "cells": results.rows(),
+        }
         write(args.json, content)
 
     if tasks:

@@ -139,16 +139,15 @@ def _loader_said(result: Results) -> list[tuple[str, str]]:
 
 def _judged(what: str, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     kinds = {"helps": "won", "equivalent": "won", "hurts": "lost"}
-    groups: dict[str, list[str]] = {}
+    groups: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         mean, low, high = row["difference"]
         kind = kinds.get(row["verdict"], "open")
         text = f"{row['arm']} against {row['base']} {mean:+.1f}"
-        groups.setdefault(kind, []).append(text if kind == "open" else f"{text} ({low:+.1f} to {high:+.1f})")
-    words = {"won": "", "lost": "hurts: ", "open": "no evidence: "}
-    words["won"] = "equivalent: " if any(row["verdict"] == "equivalent" for row in rows) else "helps: "
-    found = [kind for kind in ("won", "lost", "open") if kind in groups]
-    return [(kind, f"{what}, {words[kind]}{', '.join(groups[kind])} points.") for kind in found]
+        exact = text if row["verdict"] == "no evidence" else f"{text} ({low:+.1f} to {high:+.1f})"
+        groups.setdefault((kind, row["verdict"]), []).append(exact)
+    order = sorted(groups, key=lambda pair: ("won", "lost", "open").index(pair[0]))
+    return [(pair[0], f"{what}, {pair[1]}: {', '.join(groups[pair])} points.") for pair in order]
 
 
 # Plots

@@ -62,7 +62,13 @@ def equivalence(run: Mapping[str, Any]) -> str:
 def _made(result: Mapping[str, Any]) -> str:
     seeds = sorted({len(run["summary"]["seeds"]) for run in result["runs"].values() if run["summary"]})
     models = ", ".join(dict.fromkeys(f"{run['model']} on {run['device']}" for run in result["runs"].values()))
-    return f"{' to '.join(map(str, seeds))} seeds; {models}; commit {result['commit']}, `{result['command']}`."
+    calls = [_call(run) for run in result["runs"].values() if run["summary"]]
+    made = "; ".join(dict.fromkeys(calls))
+    return f"{' to '.join(map(str, seeds))} seeds; {models}; {made}."
+
+
+def _call(run: Mapping[str, Any]) -> str:
+    return f"commit {run['commit']}, `{run['command']}`"
 
 
 def details_of_images(result: Mapping[str, Any]) -> str:
@@ -81,7 +87,7 @@ def details_of_images(result: Mapping[str, Any]) -> str:
         head = ["", "test accuracy, %", "validation, %", f"against {base}, points", "rate and decay, by seed"]
         others = [f"{row['arm']} against {row['base']}: {spoken(row)}." for row in rows if row["base"] != base]
         budget = run["settings"]
-        about = f"{budget['steps']:,} steps of {budget['batch_size']}, {run['model']}."
+        about = f"{budget['steps']:,} steps of {budget['batch_size']}, {run['model']}; {_call(run)}."
         parts.append("\n\n".join([f"### {name}", about, table(head, lines), *others]))
     return "\n\n".join(parts)
 

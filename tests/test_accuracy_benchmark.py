@@ -40,6 +40,7 @@ def test_cells_are_kept_and_not_trained_twice(data, tmp_path, capsys):
     accuracy.main(command)
     (run,) = json.loads((tmp_path / "found.json").read_text())["runs"].values()
     assert [row["arm"] for row in run["cells"]] == ["none", "cutmix", "both"]
+    assert {"command", "commit", "settings", "model", "device"} <= set(run)
     for row in run["cells"]:
         assert row["accuracy"] == pytest.approx(100 * Cell.of_json(row, 2000).right.mean(), abs=0.01)
         assert set(row["validation"]) == {"0.006 0.005", "0.006 0.05"}
@@ -137,7 +138,7 @@ def test_equivalence_is_said_only_where_the_interval_lies_within_the_margin():
     said = {arm: accuracy_images.equivalence(results, arm, "exact") for arm in arms[1:]}
     assert said["same"]["verdict"] == "equivalent"
     assert said["same"]["difference"][0] == 0
-    assert said["worse"]["verdict"] == "not shown to be equivalent"
+    assert said["worse"]["verdict"] == "differs by more"
     assert said["worse"]["difference"][0] == pytest.approx(-2, abs=0.5)
     assert said["unsure"]["verdict"] == "not shown to be equivalent"
 
