@@ -250,7 +250,9 @@ def equivalence(results: Results, arm: str, base: str) -> dict[str, Any]:
     right, other = (results.right()[name] for name in (arm, base))
     differences = np.stack([right[seed].astype(np.float64) - other[seed] for seed in results.seeds])
     found = estimate(differences, 0.9)
-    said = "equivalent" if found.low > -MARGIN and found.high < MARGIN else "not shown to be equivalent"
+    inside = found.low > -MARGIN and found.high < MARGIN
+    outside = found.high < -MARGIN or found.low > MARGIN
+    said = "equivalent" if inside else "differs by more" if outside else "not shown to be equivalent"
     return {"arm": arm, "base": base, "difference": percent(found), "confidence": 0.9, "verdict": said}
 
 

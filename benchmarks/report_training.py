@@ -13,7 +13,10 @@ from report_text import table
 IMAGES, BUDGETS = "accuracy-images", "budgets"
 MARKS = {name: (f"<!-- {name}: begin -->", f"<!-- {name}: end -->") for name in (IMAGES, BUDGETS)}
 TITLES = {"fashion": "Fashion-MNIST", "cifar": "CIFAR-10"}
-WHAT = {"linear": "Colour steps folded into one matrix", "sequential": "Geometry step by step, not fused"}
+WHAT = {
+    "linear": "Colour steps folded into one matrix, against exact ones",
+    "sequential": "geometry step by step, which cuts pixels off between the steps, against fused",
+}
 
 
 def images(result: Mapping[str, Any]) -> str:
@@ -53,9 +56,10 @@ def equivalence(run: Mapping[str, Any]) -> str:
     """Say of each fast way whether it is equivalent to the exact one."""
     found, settings = run["summary"], run["settings"]
     said = "; ".join(f"{WHAT[row['arm']]}: {spoken(row)}" for row in found["equivalence"])
+    data = f"{settings['per_class']} images a class of {TITLES[settings['data']]}"
     return (
-        f"{said} ({len(found['seeds'])} seeds of {settings['per_class']} images a class of {TITLES[settings['data']]}, "
-        f"differences in points with intervals of 90 %, margin {found['margin']:g} points)."
+        f"Are these ways equivalent? {said}. ({len(found['seeds'])} seeds of {data}; differences in points, intervals of "
+        f"90 %, margin {found['margin']:g} points.)"
     )
 
 
