@@ -58,8 +58,8 @@ def equivalence(run: Mapping[str, Any]) -> str:
     said = "; ".join(f"{WHAT[row['arm']]}: {spoken(row)}" for row in found["equivalence"])
     data = f"{settings['per_class']} images a class of {TITLES[settings['data']]}"
     return (
-        f"Are these ways equivalent? {said}. ({len(found['seeds'])} seeds of {data}; differences in points, intervals of "
-        f"90 %, margin {found['margin']:g} points.)"
+        f"Are these ways equivalent? {said}. ({len(found['seeds'])} seeds of {data}; differences in points, intervals "
+        f"of 90 %, margin {found['margin']:g} points.)"
     )
 
 
